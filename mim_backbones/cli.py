@@ -1,0 +1,45 @@
+"""`mimbench`: finds its subcommands through the entry-point group `mimbench.commands`.
+
+Each package brings its own commands and none imports another to be listed. A command module
+imports nothing heavy at its top, so that `--help` stays quick.
+
+Exit codes: 0 done; 1 the command ran and found a problem; 2 the user can mend it (one line says how).
+"""
+
+import sys
+from importlib.metadata import entry_points
+
+import click
+
+from mim_backbones.errors import UserError
+
+GROUP = 'mimbench.commands'
+
+
+class EntryPointGroup(click.Group):
+    """A click group whose commands are looked up by name and loaded when asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(point.name for point in entry_points(group=GROUP))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        found = list(entry_points(group=GROUP, name=cmd_name))
+        return found[0].load() if found else None
+
+
+@click.group(cls=EntryPointGroup, context_settings={'help_option_names': ['-h', '--help']})
+@click.version_option(package_name='mimbench')
+def mimbench() -> None:
+    """Benchmark masked-image-modelling backbones on dense prediction.
+
+    \b
+    Training itself is OpenMMLab's way: tools/train.py, tools/dist_train.sh CONFIG GPUS.
+    """
+
+
+def main() -> None:
+    try:
+        mimbench()
+    except UserError as error:
+        click.echo(f'mimbench: error: {error}', err=True)
+        sys.exit(2)

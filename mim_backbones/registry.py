@@ -1,0 +1,27 @@
+"""Child registries of mmengine's: in an mm config, `type='mim_backbones.MIMViT'` imports them."""
+
+from mmengine.registry import MODELS as ROOT_MODELS
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as ROOT_OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.registry import OPTIM_WRAPPERS as ROOT_OPTIM_WRAPPERS
+from mmengine.registry import Registry
+
+SCOPE = 'mim_backbones'
+
+MODELS = Registry(
+    'model',
+    parent=ROOT_MODELS,
+    scope=SCOPE,
+    locations=['mim_backbones.vit', 'mim_backbones.feature_pyramid', 'mim_backbones.checkpoint'],
+)
+OPTIM_WRAPPERS = Registry(
+    'optim_wrapper',
+    parent=ROOT_OPTIM_WRAPPERS,
+    scope=SCOPE,
+    locations=['mim_backbones.precision'],
+)
+OPTIM_WRAPPER_CONSTRUCTORS = Registry(
+    'optimizer wrapper constructor',
+    parent=ROOT_OPTIM_WRAPPER_CONSTRUCTORS,
+    scope=SCOPE,
+    locations=['mim_backbones.layer_decay'],
+)
