@@ -1,0 +1,111 @@
+"""Multi-head self-attention through `scaled_dot_product_attention`.
+
+Position enters in two ways, neither of which keeps a score tensor of our own:
+
+- an additive bias (heads, N, N), the relative tables of BEiT, SimMIM and Swin;
+- ViTDet's decomposed bias `q.Rh[row] + q.Rw[column]`, folded into the dot product: q gets
+  its products with Rh and Rw appended, k gets one-hot rows and columns. Exact, and no N x N
+  tensor per head even at 64 x 64 tokens.
+"""
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+
+Grid = tuple[int, int]
+
+
+class Attention(nn.Module):
+    """Self-attention over (B, N, D).
+
+    Args:
+        dim: width D.
+        num_heads: heads; D must be divisible by it.
+        qkv_bias: 'joint' (one bias for q, k, v), 'qv' (BEiT: q_bias and v_bias, the key bias is
+            zero) or 'none'.
+        decomposed_grid: (H, W) of the windows (or of the whole grid) this block attends within;
+            makes ViTDet's decomposed relative positions.
+
+    Raises:
+        ValueError: num_heads does not divide dim.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        qkv_bias: str = 'joint',
+        decomposed_grid: Grid | None = None,
+    ) -> None:
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f'Attention: num_heads {num_heads} does not divide width {dim}')
+        self.num_heads = num_heads
+        self.scale = (dim // num_heads) ** -0.5
+        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias == 'joint')
+        if qkv_bias == 'qv':
+            self.q_bias = nn.Parameter(torch.zeros(dim))
+            self.v_bias = nn.Parameter(torch.zeros(dim))
+        self.qkv_bias = qkv_bias
+        self.proj = nn.Linear(dim, dim)
+        self.decomposed_grid = decomposed_grid
+        if decomposed_grid is not None:
+            head_dim = dim // num_heads
+            self.rel_pos_h = nn.Parameter(torch.zeros(2 * decomposed_grid[0] - 1, head_dim))
+            self.rel_pos_w = nn.Parameter(torch.zeros(2 * decomposed_grid[1] - 1, head_dim))
+
+    def forward(self, x: Tensor, bias: Tensor | None = None, grid: Grid | None = None) -> Tensor:
+        """x (B, N, D), bias (heads, N, N) or (B, heads, N, N) -> (B, N, D).
+
+        grid: (H, W) of the N tokens, needed with decomposed relative positions.
+        """
+        batch, length, dim = x.shape
+        q, k, v = self._qkv(x).reshape(batch, length, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
+        if self.decomposed_grid is not None:
+            assert grid is not None and bias is None
+            out = decomposed_attention(q, k, v, self.rel_pos_h, self.rel_pos_w, grid)
+        else:
+            mask = None if bias is None else bias.to(q.dtype).expand(batch, -1, -1, -1)
+            out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.proj(out.transpose(1, 2).reshape(batch, length, dim))
+
+    def _qkv(self, x: Tensor) -> Tensor:
+        if self.qkv_bias != 'qv':
+            return self.qkv(x)
+        bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
+        return F.linear(x, self.qkv.weight, bias)
+
+
+def decomposed_attention(
+    q: Tensor, k: Tensor, v: Tensor, rel_pos_h: Tensor, rel_pos_w: Tensor, grid: Grid
+) -> Tensor:
+    """Attention with the decomposed bias (ViTDet, MViTv2), (B, heads, N, d) each.
+
+    rel_pos_h (2H'-1, d), rel_pos_w (2W'-1, d); resized linearly when the grid is not (H', W').
+    The bias uses the unscaled q, as published.
+    """
+    height, width = grid
+    table_h = axis_table(rel_pos_h, height).to(q.dtype)  # (H, H, d): query row, key row
+    table_w = axis_table(rel_pos_w, width).to(q.dtype)
+    q_grid = q.unflatten(2, (height, width))
+    bias_h = torch.einsum('bnhwd,hkd->bnhwk', q_grid, table_h).flatten(2, 3)
+    bias_w = torch.einsum('bnhwd,wkd->bnhwk', q_grid, table_w).flatten(2, 3)
+    rows = torch.eye(height, dtype=k.dtype, device=k.device).repeat_interleave(width, 0)
+    columns = torch.eye(width, dtype=k.dtype, device=k.device).repeat(height, 1)
+    one_hot = torch.cat([rows, columns], dim=1).expand(*k.shape[:2], -1, -1)
+    head_dim = q.shape[-1]
+    query = torch.cat([q * head_dim**-0.5, bias_h, bias_w], dim=-1)
+    key = torch.cat([k, one_hot], dim=-1)
+    # The fused kernels want one width for q, k and v: the value is padded and cut again.
+    value = F.pad(v, (0, height + width))
+    out = F.scaled_dot_product_attention(query, key, value, scale=1.0)
+    return out[..., :head_dim]
+
+
+def axis_table(rel_pos: Tensor, size: int) -> Tensor:
+    """(2S-1, d) relative embeddings of one axis -> (size, size, d), [query, key]."""
+    if len(rel_pos) != 2 * size - 1:
+        rel_pos = F.interpolate(rel_pos.T[None], size=2 * size - 1, mode='linear')[0].T
+    position = torch.arange(size, device=rel_pos.device)
+    return rel_pos[position[:, None] - position[None] + size - 1]
