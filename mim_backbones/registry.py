@@ -1,5 +1,6 @@
 """Child registries of mmengine's: in an mm config, `type='mim_backbones.MIMViT'` imports them."""
 
+from mmengine.registry import MODEL_WRAPPERS as ROOT_MODEL_WRAPPERS
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as ROOT_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import OPTIM_WRAPPERS as ROOT_OPTIM_WRAPPERS
@@ -11,7 +12,7 @@ MODELS = Registry(
     'model',
     parent=ROOT_MODELS,
     scope=SCOPE,
-    locations=['mim_backbones.vit', 'mim_backbones.feature_pyramid', 'mim_backbones.checkpoint'],
+    locations=['mim_backbones.vit', 'mim_backbones.feature_pyramid'],
 )
 OPTIM_WRAPPERS = Registry(
     'optim_wrapper',
@@ -24,4 +25,10 @@ OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     parent=ROOT_OPTIM_WRAPPER_CONSTRUCTORS,
     scope=SCOPE,
     locations=['mim_backbones.layer_decay'],
+)
+MODEL_WRAPPERS = Registry(
+    'model_wrapper',
+    parent=ROOT_MODEL_WRAPPERS,
+    scope=SCOPE,
+    locations=['mim_backbones.training.distributed'],
 )

@@ -31,17 +31,23 @@ class InertObject:
 NUMPY_SCALARS = (np.float64, np.float32, np.float16, np.int64, np.int32, np.bool_)
 
 
-def _allowed_globals() -> list[Any]:
+def numpy_globals() -> list[Any]:
+    """What a pickle needs to rebuild numpy arrays and scalars, under numpy 1's and 2's names."""
     reconstruct = np.empty(0).__reduce__()[0]
     scalar = np.float64(0).__reduce__()[0]
-    dtypes = {type(np.dtype(kind)) for kind in NUMPY_SCALARS}
-    allowed: list[Any] = [Namespace, np.ndarray, np.dtype, *dtypes]
-    allowed += [(InertDict, 'yacs.config.CfgNode')]
-    allowed += [(InertObject, 'mmengine.logging.history_buffer.HistoryBuffer')]
-    # numpy 1 and 2 name the same two functions differently; a file may come from either.
+    allowed: list[Any] = [np.ndarray, np.dtype, *{type(np.dtype(kind)) for kind in NUMPY_SCALARS}]
     for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
         allowed += [(reconstruct, f'{module}._reconstruct'), (scalar, f'{module}.scalar')]
     return allowed
+
+
+def _allowed_globals() -> list[Any]:
+    return [
+        *numpy_globals(),
+        Namespace,
+        (InertDict, 'yacs.config.CfgNode'),
+        (InertObject, 'mmengine.logging.history_buffer.HistoryBuffer'),
+    ]
 
 
 def read_weights_file(path: str | Path, trust: bool = False) -> dict[str, Any]:
