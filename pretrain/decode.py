@@ -1,0 +1,81 @@
+"""Image file -> square uint8 crop, decoded no larger than the crop needs."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of the full image
+
+
+def sample_crop(
+    size: tuple[int, int],
+    scale: tuple[float, float],
+    ratio: tuple[float, float],
+    rng: np.random.Generator,
+) -> Box:
+    """Random area and aspect ratio, as the field's RandomResizedCrop.
+
+    Args:
+        size: (height, width) of the image.
+        scale: range of the crop's share of the image's area.
+        ratio: range of width / height, drawn uniformly in its logarithm.
+
+    Returns:
+        A box with whole-pixel corners inside the image. When ten draws do not fit, the largest
+        centred box within the ratio range.
+    """
+    height, width = size
+    low, high = np.log(ratio[0]), np.log(ratio[1])
+    for _ in range(10):
+        area = height * width * rng.uniform(*scale)
+        aspect = np.exp(rng.uniform(low, high))
+        w, h = round((area * aspect) ** 0.5), round((area / aspect) ** 0.5)
+        if 0 < w <= width and 0 < h <= height:
+            top = int(rng.integers(0, height - h + 1))
+            left = int(rng.integers(0, width - w + 1))
+            return left, top, left + w, top + h
+    w = min(width, round(height * ratio[1]))
+    h = min(height, round(width / ratio[0]))
+    left, top = (width - w) // 2, (height - h) // 2
+    return left, top, left + w, top + h
+
+
+def centre_crop(size: tuple[int, int]) -> Box:
+    """The largest centred square."""
+    height, width = size
+    side = min(size)
+    left, top = (width - side) // 2, (height - side) // 2
+    return left, top, left + side, top + side
+
+
+def read_crop(image: Image.Image, box: Box, out: int) -> np.ndarray:
+    """Decode only what is needed of an opened image and resize `box` to (out, out, 3) uint8 RGB.
+
+    A JPEG is decoded at 1/2, 1/4 or 1/8 by its DCT when the reduced box still has `out` pixels
+    a side; anything else shrinks by whole boxes first. Bilinear with antialiasing, as the
+    published pre-training codes.
+    """
+    full_width, full_height = image.size
+    shrink = min(box[2] - box[0], box[3] - box[1]) / out
+    if shrink >= 2:
+        image.draft('RGB', (int(full_width / shrink), int(full_height / shrink)))
+    x, y = image.size[0] / full_width, image.size[1] / full_height
+    reduced = (box[0] * x, box[1] * y, box[2] * x, box[3] * y)
+    rgb = image.convert('RGB')
+    return np.asarray(
+        rgb.resize((out, out), Image.Resampling.BILINEAR, box=reduced, reducing_gap=2.0)
+    )
+
+
+def open_image(path: str | Path) -> Image.Image:
+    """Open a file and read its header only.
+
+    Raises:
+        OSError: missing, or no image (PIL's UnidentifiedImageError is one).
+    """
+    return Image.open(path)
+
+
+# What decoding raises for a damaged file: truncated data, broken chunks, absurd sizes.
+BAD_IMAGE = (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError)

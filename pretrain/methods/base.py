@@ -1,0 +1,58 @@
+"""What every masked-image model shares: slots, the order of the forward pass, its record."""
+
+from abc import abstractmethod
+from typing import Any
+
+import torch.nn as nn
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from mim_backbones.registry import MODELS as BACKBONES
+from pretrain.registry import MODELS
+
+
+class MaskedImageModel(BaseModel):
+    """image -> mask -> backbone -> head -> loss.
+
+    Args:
+        backbone: config of a `mim_backbones` backbone with mask_token=True.
+        target: config of what the head must predict.
+        head: config of the head.
+    """
+
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        target: dict[str, Any],
+        head: dict[str, Any],
+        data_preprocessor: dict[str, Any] | None = None,
+    ) -> None:
+        preprocessor = data_preprocessor or {'type': 'ImagePreprocessor'}
+        super().__init__(MODELS.build(preprocessor))
+        self.backbone_config = plain(backbone)
+        self.backbone: nn.Module = BACKBONES.build(backbone)
+        self.target: nn.Module = MODELS.build(target)
+        self.head: nn.Module = MODELS.build(head)
+
+    def forward(self, image: Tensor, mask: Tensor, mode: str = 'tensor') -> Any:
+        """mode 'loss': dict of losses; 'predict' or 'tensor': the prediction (B, C, H, W)."""
+        if mode == 'loss':
+            return self.loss(image, mask)
+        return self.predict(image, mask)
+
+    @abstractmethod
+    def loss(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """image (B, 3, H, W) normalised; mask (B, H/p, W/p) bool, True = hidden. No randomness."""
+
+    @abstractmethod
+    def predict(self, image: Tensor, mask: Tensor) -> Tensor:
+        """What the head says, in the target's units."""
+
+
+def plain(config: Any) -> Any:
+    """A config as dicts, lists and scalars only, so that a checkpoint may carry it safely."""
+    if isinstance(config, dict):
+        return {str(key): plain(value) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return [plain(value) for value in config]
+    return config
