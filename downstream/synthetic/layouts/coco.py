@@ -1,0 +1,82 @@
+"""COCO: coco/{train2017,val2017}/*.jpg and annotations/instances_{train2017,val2017}.json."""
+
+import json
+from pathlib import Path
+
+from downstream.synthetic.annotate import coco_annotations
+from downstream.synthetic.bank import texture_bank
+from downstream.synthetic.classes import OBJECT_CLASSES, object_label
+from downstream.synthetic.layouts.job import Job, numbered
+from downstream.synthetic.picture_files import write_jpeg
+from downstream.synthetic.render import render
+from downstream.synthetic.sampler import STILL_LIFE, draw_scene
+from downstream.synthetic.scene import Scene
+from downstream.synthetic.sizes import WorldSize
+from downstream.synthetic.streams import random_stream
+
+ROOT = 'coco'
+SPLITS = ('train2017', 'val2017')
+
+
+def jobs(size: WorldSize) -> list[Job]:
+    return [
+        *numbered('detection', SPLITS[0], size.detection_train),
+        *numbered('detection', SPLITS[1], size.detection_val),
+    ]
+
+
+def draw(seed: int, split: str, index: int) -> Scene:
+    """The scene of one picture."""
+    return draw_scene(random_stream(seed, f'{ROOT}/{split}', index), STILL_LIFE)
+
+
+def write(root: Path, job: Job, size: WorldSize, seed: int) -> list[dict]:
+    """Returns the picture's annotations."""
+    scene = draw(seed, job.split, job.index)
+    side = size.detection_px
+    rendering = render(scene, (side, side), texture_bank(seed))
+    path = root / ROOT / job.split / _file_name(job.index)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_jpeg(path, rendering.image)
+    return coco_annotations(scene, rendering)
+
+
+def finish(root: Path, size: WorldSize, records: list[tuple[Job, list[dict]]]) -> dict:
+    section = {'root': ROOT}
+    for split, use in zip(SPLITS, ('train', 'val')):
+        content = _instances(
+            [(job.index, found) for job, found in records if job.split == split],
+            size.detection_px,
+        )
+        path = root / ROOT / 'annotations' / f'instances_{split}.json'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+        section[f'{use}_images'] = split
+        section[f'{use}_annotations'] = f'annotations/{path.name}'
+    return section
+
+
+def _file_name(index: int) -> str:
+    return f'{index + 1:012d}.jpg'
+
+
+def _instances(pictures: list[tuple[int, list[dict]]], side: int) -> dict:
+    """The content of an instances file. Picture ids count from 1 as the file names do."""
+    images, annotations = [], []
+    for index, found in pictures:
+        image = {'id': index + 1, 'file_name': _file_name(index), 'width': side, 'height': side}
+        images.append(image)
+        for annotation in found:
+            annotations.append({'id': len(annotations) + 1, 'image_id': index + 1, **annotation})
+    categories = [
+        {'id': object_label(i), 'name': c.name, 'supercategory': c.shape}
+        for i, c in enumerate(OBJECT_CLASSES)
+    ]
+    info = {'description': 'mimbench synthetic world'}
+    return {
+        'info': info,
+        'licenses': [],
+        'images': images,
+        'annotations': annotations,
+        'categories': categories,
+    }
