@@ -1,0 +1,126 @@
+"""LaSOT's layout: which sequences a list names, their boxes, and their frames.
+
+    <root>/<class>/<class>-<n>/{img/%08d.jpg, groundtruth.txt, full_occlusion.txt, out_of_view.txt}
+    <root>/training_set.txt, testing_set.txt: one sequence name per line
+
+groundtruth.txt has one box per frame and says how many frames there are; the two flag files hold
+comma-separated 0/1. A frame is visible when neither flag is set.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from torch.utils.data import Dataset
+
+from downstream.registry import DATASETS
+from downstream.tracking.box_text import read_boxes, read_text
+from mim_backbones.errors import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class Sequence:
+    """One video. boxes: (T, 4) float64 xywh, pixels; visible: (T,) bool."""
+
+    name: str
+    folder: Path
+    boxes: np.ndarray
+    visible: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def frame_path(self, index: int) -> Path:
+        return self.folder / 'img' / f'{index + 1:08d}.jpg'
+
+    def read_frame(self, index: int) -> np.ndarray:
+        """Frame `index`, counted from 0: (H, W, 3) uint8 RGB. UserError when it is no image."""
+        path = self.frame_path(index)
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise UserError(f'{path}: missing or no readable image; restore the file')
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def read_sequences(root: str | Path, list_file: str | Path) -> list[Sequence]:
+    """The sequences named in `list_file` (relative to `root` unless absolute).
+
+    Raises UserError naming the folder or file that is missing, or what is wrong in it.
+    """
+    return [read_sequence(root, name) for name in read_names(root, list_file)]
+
+
+def read_names(root: str | Path, list_file: str | Path) -> list[str]:
+    """The names in a list file, in order.
+
+    Raises UserError when it or the root is missing, or it is empty.
+    """
+    if not Path(root).is_dir():
+        raise UserError(f'{root}: no such folder; give the root that holds the LaSOT classes')
+    path = Path(root) / list_file
+    names = read_text(path).split()
+    if not names:
+        raise UserError(f'{path}: names no sequence; write one name per line, as car-1')
+    return names
+
+
+def read_sequence(root: str | Path, name: str) -> Sequence:
+    """One sequence with all its files checked: counts agree, first and last frame exist."""
+    folder = Path(root) / name.rsplit('-', 1)[0] / name
+    if not folder.is_dir():
+        raise UserError(f'{folder}: no such folder; LaSOT keeps {name} there')
+    boxes = read_boxes(folder / 'groundtruth.txt')
+    occluded = _read_flags(folder / 'full_occlusion.txt', len(boxes))
+    out_of_view = _read_flags(folder / 'out_of_view.txt', len(boxes))
+    sequence = Sequence(name, folder, boxes, ~(occluded | out_of_view))
+    if not (boxes[0, 2:] > 0).all():
+        raise UserError(f'{folder}/groundtruth.txt: the first box is empty; nothing to track')
+    for index in (0, len(boxes) - 1):
+        if not sequence.frame_path(index).is_file():
+            raise UserError(
+                f'{sequence.frame_path(index)}: no such frame; '
+                f'groundtruth.txt has {len(boxes)} boxes'
+            )
+    return sequence
+
+
+def check_split(root: str | Path, train_list: str | Path, test_list: str | Path) -> None:
+    """Refuse training on what is tested: UserError naming the sequences on both lists."""
+    shared = sorted(set(read_names(root, train_list)) & set(read_names(root, test_list)))
+    if shared:
+        raise UserError(
+            f'{Path(root) / train_list}: {len(shared)} test sequences are in the training list '
+            f'({", ".join(shared[:3])}{", .." if len(shared) > 3 else ""}); take them out'
+        )
+
+
+@DATASETS.register_module()
+class LasotSequences(Dataset):
+    """Whole sequences, for evaluation: item i is `dict(inputs=Sequence)`; batches are lists.
+
+    Args:
+        root: folder with one folder per class.
+        list_file: names of the sequences, relative to `root`.
+    """
+
+    metainfo = {'layout': 'lasot'}
+
+    def __init__(self, root: str, list_file: str = 'testing_set.txt') -> None:
+        self.sequences = read_sequences(root, list_file)
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    def __getitem__(self, index: int) -> dict[str, Sequence]:
+        return {'inputs': self.sequences[index]}
+
+
+def _read_flags(path: Path, count: int) -> np.ndarray:
+    values = read_text(path).replace(',', ' ').split()
+    if len(values) != count or not set(values) <= {'0', '1'}:
+        raise UserError(
+            f'{path}: expected {count} values 0 or 1, one per box of groundtruth.txt; '
+            f'found {len(values)}'
+        )
+    return np.array(values) == '1'

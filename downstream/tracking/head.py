@@ -1,0 +1,92 @@
+"""The centre head: where the target is (score), its size, and where inside the cell (offset).
+
+Three towers of four conv3x3-BN-ReLU, C -> c -> c/2 -> c/4 -> c/8, then a 1x1 convolution; Xavier
+weights (OSTrack, arXiv 2203.11991, section 3.3; botaoye/OSTrack 33b5e12). `decode` reads a box.
+"""
+
+import math
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+# A probability of exactly 0 or 1 would make the focal loss infinite.
+FLOOR = 1e-4
+
+
+class HeadMaps(NamedTuple):
+    """score (B, 1, n, n) and size (B, 2, n, n) in (0, 1); offset (B, 2, n, n) in cells. float32."""
+
+    score: Tensor
+    size: Tensor
+    offset: Tensor
+
+
+class CenterHead(nn.Module):
+    """(B, embed_dim, n, n) search features -> HeadMaps.
+
+    Args:
+        embed_dim: width of the backbone.
+        channels: width of the first layer of each tower, divisible by 8.
+        score_prior: what the untrained score map says everywhere; None leaves the bias of the last
+            layer random, as published. A small prior (0.01) spares short schedules the steps in
+            which the map only learns that most cells are background.
+    """
+
+    def __init__(
+        self, embed_dim: int, channels: int = 256, score_prior: float | None = None
+    ) -> None:
+        super().__init__()
+        if channels % 8:
+            raise ValueError(f'CenterHead: channels={channels} is not divisible by 8')
+        self.score = _tower(embed_dim, channels, 1)
+        self.size = _tower(embed_dim, channels, 2)
+        self.offset = _tower(embed_dim, channels, 2)
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+        if score_prior is not None:
+            last = self.score[-1]
+            assert isinstance(last, nn.Conv2d)
+            assert last.bias is not None
+            nn.init.constant_(last.bias, math.log(score_prior / (1 - score_prior)))
+
+    def forward(self, feature: Tensor) -> HeadMaps:
+        # float() first: in bf16 the probability 1 - 1e-4 is 1.
+        return HeadMaps(
+            score=self.score(feature).float().sigmoid().clamp(FLOOR, 1 - FLOOR),
+            size=self.size(feature).float().sigmoid().clamp(FLOOR, 1 - FLOOR),
+            offset=self.offset(feature).float(),
+        )
+
+
+def decode(maps: HeadMaps, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The box at the best cell: (B, 4) cxcywh as fractions of the crop, and its score (B,).
+
+    weight: (n, n), multiplies the score map first (a window that prefers small motion). The first
+    of equal cells wins, row by row. Only the chosen cell of size and offset receives gradient.
+    """
+    score = maps.score if weight is None else maps.score * weight
+    cells = score.shape[-1]
+    best, index = score.flatten(1).max(dim=1)
+    pick = index[:, None, None].expand(-1, 2, 1)
+    size = maps.size.flatten(2).gather(2, pick).squeeze(2)
+    offset = maps.offset.flatten(2).gather(2, pick).squeeze(2)
+    cell = torch.stack([index % cells, index // cells], dim=1)
+    return torch.cat([(cell + offset) / cells, size], dim=1), best
+
+
+def hann_window(cells: int) -> Tensor:
+    """Outer product of 0.5 (1 - cos(2 pi k / (n + 1))), k = 1..n: (cells, cells), never 0."""
+    line = torch.hann_window(cells + 2, periodic=False)[1:-1]
+    return line[:, None] * line[None, :]
+
+
+def _tower(embed_dim: int, channels: int, outputs: int) -> nn.Sequential:
+    widths = [embed_dim, channels, channels // 2, channels // 4, channels // 8]
+    layers: list[nn.Module] = [
+        nn.Sequential(nn.Conv2d(narrow, wide, 3, padding=1), nn.BatchNorm2d(wide), nn.ReLU(True))
+        for narrow, wide in pairwise(widths)
+    ]
+    return nn.Sequential(*layers, nn.Conv2d(widths[-1], outputs, 1))

@@ -1,0 +1,100 @@
+"""One-stream tracking: template and search tokens go through the same ViT together.
+
+z = embed(template), x = embed(search);  [z, x] -> ViT -> search tokens -> centre head -> box
+loss = focal + 2 (1 - GIoU) + 5 L1 (losses.py)
+paper: arXiv 2203.11991 (OSTrack), section 3, without candidate elimination
+recipe: configs/downstream/tracking/
+"""
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from downstream.registry import MODELS
+from downstream.tracking.dataset import Sequence
+from downstream.tracking.head import CenterHead, HeadMaps, decode, hann_window
+from downstream.tracking.lockstep import Track, track_sequences
+from downstream.tracking.losses import tracking_losses
+
+
+@MODELS.register_module()
+class OneStreamTracker(BaseModel):
+    """A tracker made of a ViT and a centre head.
+
+    Args:
+        backbone: config of a backbone with `embed_patches`, `encode`, `patch_size`, `embed_dim`
+            (mim_backbones.MIMViT without windows and relative positions).
+        head: arguments of CenterHead but its width.
+        template_size, search_size: side of the crops in pixels, multiples of the patch size.
+        template_factor, search_factor: side of the crops in mean sides of the target.
+        loss_weights: of `tracking_losses`: focal_weight, giou_weight, l1_weight.
+        margin: while tracking, no box is smaller or less far inside the image than this (pixels).
+        published: while tracking, repeat the published crop's slips (crop.py).
+
+    Raises:
+        ValueError: a crop is not a multiple of the patch size.
+    """
+
+    def __init__(
+        self,
+        backbone: dict,
+        head: dict | None = None,
+        template_size: int = 128,
+        search_size: int = 256,
+        template_factor: float = 2.0,
+        search_factor: float = 4.0,
+        loss_weights: dict | None = None,
+        margin: float = 10,
+        published: bool = False,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        preprocessor = data_preprocessor or {'type': 'downstream.CropPreprocessor'}
+        super().__init__(MODELS.build(preprocessor), init_cfg)
+        self.backbone = MODELS.build(backbone)
+        patch = self.backbone.patch_size
+        for name, size in (('template_size', template_size), ('search_size', search_size)):
+            if size % patch:
+                raise ValueError(
+                    f'OneStreamTracker: {name}={size} is not a multiple of the patch size {patch}'
+                )
+        self.head = CenterHead(self.backbone.embed_dim, **(head or {}))
+        self.template_size = template_size
+        self.search_size = search_size
+        self.template_factor = template_factor
+        self.search_factor = search_factor
+        self.loss_weights = loss_weights or {}
+        self.margin = margin
+        self.published = published
+        self.register_buffer('hann', hann_window(search_size // patch), persistent=False)
+
+    def forward(
+        self,
+        inputs: dict[str, Tensor] | list[Sequence],
+        boxes: Tensor | None = None,
+        mode: str = 'tensor',
+    ) -> HeadMaps | dict[str, Tensor] | list[Track]:
+        """What mmengine's loops call.
+
+        mode 'tensor': inputs = {template (B, 3, T, T), search (B, 3, S, S)} -> HeadMaps
+        mode 'loss': the same with boxes (B, 4), xywh as fractions of the search crop -> losses
+        mode 'predict': inputs = list of sequences, tracked side by side -> one Track for each
+        """
+        if isinstance(inputs, list):
+            assert mode == 'predict'
+            return track_sequences(self, inputs, batch_size=len(inputs))
+        maps = self.locate(self.backbone.embed_patches(inputs['template']), inputs['search'])
+        if mode == 'tensor':
+            return maps
+        assert mode == 'loss'
+        assert boxes is not None
+        predicted, _ = decode(maps)
+        return tracking_losses(maps.score, predicted, boxes.float(), **self.loss_weights)
+
+    def locate(self, template: Tensor, search: Tensor) -> HeadMaps:
+        """Template tokens (B, N, D) and search crops (B, 3, S, S), normalised -> HeadMaps."""
+        tokens = self.backbone.embed_patches(search)
+        height, width = (length // self.backbone.patch_size for length in search.shape[-2:])
+        encoded = self.backbone.encode(torch.cat([template, tokens], dim=1))
+        found = encoded[:, template.shape[1] :].transpose(1, 2).unflatten(2, (height, width))
+        return self.head(found.contiguous())

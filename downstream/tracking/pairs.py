@@ -1,0 +1,130 @@
+"""Training pairs: the target at one time (template) and where to find it a little later (search).
+
+Pair `index` of seed `seed` is always the same pair, whatever the worker and the order.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from downstream.registry import DATASETS
+from downstream.tracking.crop import cut, padding_mask, window_around
+from downstream.tracking.dataset import Sequence, check_split, read_sequences
+from downstream.tracking.frame_reader import FrameReader
+from downstream.tracking.pair_sampling import Augment, BoxJitter, sample_frames
+from mim_backbones.errors import UserError
+
+# A token of the published model: a crop without one free token shows nothing.
+STRIDE = 16
+MAX_TRIES = 50
+
+
+@DATASETS.register_module()
+class LasotPairs(Dataset):
+    """Item: inputs = {template (3, T, T), search (3, S, S)} uint8 RGB; boxes (4,) float32, the
+    target in the search crop, xywh as fractions of it.
+
+    Args:
+        root: LaSOT folder.
+        train_list: names of the sequences, relative to `root`.
+        test_list: sequences that must not be among them (checked); None for no check.
+        length: how many different pairs there are.
+        seed: of all of them.
+        template_size, search_size: side of the crops in pixels.
+        template_factor, search_factor: side of the crops in mean sides of the box.
+        max_gap: the search frame is less than this many frames after the template's.
+        jitter: arguments of BoxJitter for the search crop; the template has none.
+        augment: arguments of Augment.
+        min_frames, min_visible: sequences with less are left out.
+        cache_mib: decoded frames kept in memory, per loader process.
+        published: repeat the published crop's slips (crop.py).
+    """
+
+    metainfo = {'layout': 'lasot'}
+
+    def __init__(
+        self,
+        root: str,
+        train_list: str = 'training_set.txt',
+        test_list: str | None = 'testing_set.txt',
+        length: int = 60_000,
+        seed: int = 0,
+        template_size: int = 128,
+        search_size: int = 256,
+        template_factor: float = 2.0,
+        search_factor: float = 4.0,
+        max_gap: int = 200,
+        jitter: dict | None = None,
+        augment: dict | None = None,
+        min_frames: int = 20,
+        min_visible: int = 5,
+        cache_mib: int = 256,
+        published: bool = False,
+    ) -> None:
+        if test_list is not None:
+            check_split(root, train_list, test_list)
+        self.sequences: list[tuple[Sequence, np.ndarray]] = []
+        for sequence in read_sequences(root, train_list):
+            usable = np.flatnonzero(sequence.visible & (sequence.boxes[:, 2:] > 0).all(axis=1))
+            if len(sequence) >= min_frames and len(usable) >= max(min_visible, 2):
+                self.sequences.append((sequence, usable))
+        if not self.sequences:
+            raise UserError(
+                f'{root}: no sequence of {train_list} has {min_frames} frames, {min_visible} of '
+                'them with a visible target; give longer ones or lower min_frames'
+            )
+        self.root = root
+        self.length = length
+        self.seed = seed
+        self.max_gap = max_gap
+        self.published = published
+        search_jitter = BoxJitter(**(jitter or {'scale': 0.25, 'shift': 3.0}))
+        self.branches = (
+            (template_size, template_factor, BoxJitter(0, 0)),
+            (search_size, search_factor, search_jitter),
+        )
+        self.augment = Augment(**(augment or {}))
+        self.reader = FrameReader(cache_mib)
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> dict:
+        rng = np.random.default_rng([self.seed, index])
+        for _ in range(MAX_TRIES):
+            crops = self._draw(rng)
+            if crops is not None:
+                (template, _), (search, box) = crops
+                inputs = {'template': _to_tensor(template), 'search': _to_tensor(search)}
+                return {'inputs': inputs, 'boxes': torch.from_numpy(box.astype(np.float32))}
+        raise UserError(
+            f'{self.root}: {MAX_TRIES} pairs in a row were unusable (frames that cannot be read, '
+            'boxes outside the image); check the sequences'
+        )
+
+    def _draw(self, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]] | None:
+        """Template and search crop, each with its box; None when one of them cannot be had."""
+        sequence, usable = self.sequences[rng.integers(len(self.sequences))]
+        frames = sample_frames(usable, self.max_gap, rng)
+        both = self.augment.draw_both(rng)
+        crops = []
+        for frame, (size, factor, jitter) in zip(frames, self.branches):
+            image = self.reader.read(sequence, frame)
+            if image is None:
+                return None
+            window = window_around(jitter(sequence.boxes[frame], rng), factor)
+            shape = image.shape[:2]
+            if not window.inside(shape):
+                padding = padding_mask(window, shape, size, self.published)
+                if padding[::STRIDE, ::STRIDE].all():
+                    return None
+            crop = cut(image, window, size, self.published)
+            box = window.to_crop(sequence.boxes[frame], size, self.published)
+            crops.append(self.augment.apply(crop, box, both, rng))
+        return crops
+
+
+def _to_tensor(crop: np.ndarray) -> Tensor:
+    """(S, S, 3) -> (3, S, S)."""
+    return torch.from_numpy(np.ascontiguousarray(crop.transpose(2, 0, 1)))
