@@ -1,0 +1,156 @@
+"""Scores with intervals, and paired differences to a baseline, for every group."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from downstream.report.groups import Group, System
+from downstream.results import StoredResult
+from downstream.statistics.bootstrap import (
+    RESAMPLES,
+    Difference,
+    Interval,
+    difference_of,
+    interval_of,
+    resampled_scores,
+)
+from downstream.statistics.load import load_units
+from downstream.statistics.units import Array, UnitScores
+from mim_backbones.errors import UserError
+
+DEFAULT_BASELINE = 'random init'
+AGREEMENT = 0.1  # points by which a rounded metric may differ from the one its units give
+
+
+@dataclass(frozen=True)
+class Score:
+    """One metric of one system; interval is None where the results came without units."""
+
+    value: float  # percent, mean over seeds
+    interval: Interval | None
+    spread: float | None  # standard deviation over the seeds, None with one seed
+
+
+@dataclass(frozen=True)
+class Row:
+    system: System
+    scores: dict[str, Score]
+    differences: dict[str, Difference]  # to the baseline; empty for the baseline and without one
+    baseline: str | None  # label of the system the differences are to
+
+
+@dataclass(frozen=True)
+class Table:
+    group: Group
+    rows: tuple[Row, ...]
+    units: int | None  # how many images or sequences the intervals draw from
+
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        return tuple(sorted({row.baseline for row in self.rows if row.baseline}))
+
+
+def compare(
+    groups: Sequence[Group], baseline: str | None = None, resamples: int = RESAMPLES
+) -> list[Table]:
+    """One table per group.
+
+    Args:
+        baseline: name or label of the system to take differences to. By default 'random init' of
+            the same architecture, where there is one.
+
+    Raises:
+        UserError: no system has that name; a units file is broken, of other units than the rest of
+            its group, or does not give the metrics its result states.
+    """
+    known = sorted({name for g in groups for s in g.systems for name in (s.name, s.label)})
+    if baseline is not None and baseline not in known:
+        raise UserError(f'no result is named {baseline!r}; --baseline can be: {", ".join(known)}')
+    return [_table(group, baseline, resamples) for group in groups]
+
+
+def _table(group: Group, baseline: str | None, resamples: int) -> Table:
+    units = {system.label: _load(system) for system in group.systems}
+    with_units = [run_units for run_units in units.values() if run_units]
+    _check_paired(group, units)
+    draws = {
+        label: resampled_scores(run_units, resamples)
+        for label, run_units in units.items()
+        if run_units
+    }
+    rows = []
+    for system in group.systems:
+        own = draws.get(system.label, {})
+        reference = _reference(group, system, baseline)
+        other = draws.get(reference.label, {}) if reference else {}
+        paired = [metric for metric in group.metrics if metric in own and metric in other]
+        rows.append(
+            Row(
+                system,
+                {metric: _score(system, metric, own.get(metric)) for metric in group.metrics},
+                {metric: difference_of(own[metric], other[metric]) for metric in paired},
+                reference.label if reference and paired else None,
+            )
+        )
+    baselines = {row.baseline for row in rows}
+    rows.sort(key=lambda row: row.system.label in baselines)  # stable: baselines last
+    return Table(group, tuple(rows), len(with_units[0][0]) if with_units else None)
+
+
+def _reference(group: Group, system: System, baseline: str | None) -> System | None:
+    """What `system` is compared to: the baseline of its own architecture before any other."""
+    wanted = baseline or DEFAULT_BASELINE
+    named = [other for other in group.systems if wanted in (other.name, other.label)]
+    if system in named:
+        return None
+    same = [other for other in named if other.architecture == system.architecture]
+    if len(same) == 1:
+        return same[0]
+    return named[0] if baseline and len(named) == 1 else None
+
+
+def _load(system: System) -> list[UnitScores]:
+    """Unit scores of every run; none at all if a run came without."""
+    if any(run.result.units is None for run in system.runs):
+        return []
+    return [_load_run(run) for run in system.runs]
+
+
+def _load_run(run: StoredResult) -> UnitScores:
+    assert run.result.units is not None
+    path = run.beside(run.result.units)
+    units = load_units(path)
+    observed = units.observed()
+    for metric in observed.keys() & run.result.metrics.keys():
+        stated = run.result.metrics[metric]
+        if not abs(observed[metric] - stated) <= AGREEMENT:
+            raise UserError(
+                f'{path}: gives {metric} {observed[metric]:.2f}, but {run.path.name} states '
+                f'{stated:.2f}; they are not of one evaluation, evaluate again'
+            )
+    return units
+
+
+def _check_paired(group: Group, units: dict[str, list[UnitScores]]) -> None:
+    runs = [
+        (run, run_units)
+        for system in group.systems
+        for run, run_units in zip(system.runs, units[system.label])
+    ]
+    for run, run_units in runs:
+        first, first_units = runs[0]
+        if (run_units.names, run_units.metrics) != (first_units.names, first_units.metrics):
+            raise UserError(
+                f'{run.path}: scored on other images or sequences than {first.path.name}, though '
+                'protocol and data are the same; evaluate both again'
+            )
+
+
+def _score(system: System, metric: str, draws: Array | None) -> Score:
+    stated = [run.result.metrics[metric] for run in system.runs]
+    spread = float(np.std(stated, ddof=1)) if len(stated) > 1 else None
+    if draws is None:
+        return Score(float(np.mean(stated)), None, spread)
+    interval = interval_of(draws)
+    return Score(interval.mean, interval, spread)

@@ -1,0 +1,93 @@
+"""Everything a report says, gathered once; page, markdown and table_csv only lay it out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from downstream.report.comparison import Table, compare
+from downstream.report.figures import chart
+from downstream.report.groups import group_results
+from downstream.report.pictures import Picture, named_pictures, sample_pictures
+from downstream.report.provenance import TextTable, cost_table, run_table, version_table
+from downstream.report.published import PublishedRow, published_rows
+from downstream.report.wording import TIERS
+from downstream.results import read_results
+from downstream.statistics.bootstrap import RESAMPLES
+
+
+@dataclass(frozen=True)
+class Section:
+    """One group: its table, its chart in both formats and its sample pictures."""
+
+    table: Table
+    chart_svg: bytes
+    chart_png: bytes
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Content:
+    title: str
+    sections: tuple[Section, ...]
+    pictures: tuple[Picture, ...]  # of the whole report, such as reconstructions
+    costs: TextTable
+    runs: TextTable
+    versions: TextTable
+    resamples: int
+    published: tuple[PublishedRow, ...] | None = None  # None: not asked for
+    tiers: dict[str, str] = field(default_factory=dict)  # those that occur -> what they mean
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        return tuple(section.table for section in self.sections)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All systems, baselines last."""
+        baselines = {label for table in self.tables for label in table.baselines}
+        labels = {row.system.label for table in self.tables for row in table.rows}
+        return tuple(sorted(labels, key=lambda label: (label in baselines, label)))
+
+    @property
+    def split_tasks(self) -> tuple[str, ...]:
+        """Tasks whose results fall into several groups."""
+        tasks = [table.group.task for table in self.tables]
+        return tuple(sorted({task for task in tasks if tasks.count(task) > 1}))
+
+
+def gather(
+    results_dir: Path,
+    title: str,
+    baseline: str | None = None,
+    pictures: Sequence[str] = (),
+    published: Path | None = None,
+    resamples: int = RESAMPLES,
+) -> Content:
+    """Reads a folder of results and computes all a report shows.
+
+    Args:
+        pictures: 'TITLE=PATH' each.
+        published: CSV of numbers reported elsewhere.
+
+    Raises:
+        UserError: anything missing, broken or contradictory in what is read; names the file.
+    """
+    groups = group_results(read_results(results_dir))
+    tables = compare(groups, baseline, resamples)
+    shared = tuple(named_pictures(pictures))
+    rows = None if published is None else tuple(published_rows(published, tables))
+    sections = tuple(
+        Section(table, chart(table), chart(table, 'png'), tuple(sample_pictures(table.group)))
+        for table in tables
+    )
+    return Content(
+        title=title,
+        sections=sections,
+        pictures=shared,
+        costs=cost_table(groups),
+        runs=run_table(groups),
+        versions=version_table(groups),
+        resamples=resamples,
+        published=rows,
+        tiers={tier: TIERS[tier] for tier in TIERS if tier in {g.protocol.tier for g in groups}},
+    )
