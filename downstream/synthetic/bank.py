@@ -49,9 +49,9 @@ class TextureBank:
 
     def noise(self, corner: tuple[int, int], height: int, width: int) -> np.ndarray:
         """float32 (height, width, 3), standard deviation about 1.1, the window at `corner`."""
-        rows = np.arange(corner[0], corner[0] + height) % _NOISE
-        columns = np.arange(corner[1], corner[1] + width) % _NOISE
-        return self._noise[rows[:, None], columns]
+        rows = np.arange(corner[0], corner[0] + height)
+        columns = np.arange(corner[1], corner[1] + width)
+        return self._noise.take(rows, 0, mode='wrap').take(columns, 1, mode='wrap')
 
 
 @lru_cache(maxsize=2)

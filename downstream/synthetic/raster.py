@@ -31,8 +31,9 @@ class Window(NamedTuple):
 
 def compose(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
     """outer(inner(x)) of two (2, 3) transforms."""
-    linear = outer[:, :2]
-    return np.column_stack([linear @ inner[:, :2], linear @ inner[:, 2] + outer[:, 2]])
+    both = outer[:, :2] @ inner
+    both[:, 2] += outer[:, 2]
+    return both
 
 
 def place(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
@@ -69,8 +70,8 @@ def surface(
     # The window's first pixel has its middle at +0.5; a texel's middle is at -0.5 for OpenCV;
     # the surface's origin falls on the middle of the doubled tile, moved by the offset.
     first = place(np.array([window.x + 0.5, window.y + 0.5]), to_tile)
-    shift = period * (first + texture.offset + 0.5) - 0.5
-    matrix = np.column_stack([period * to_tile[:, :2], shift])
+    matrix = period * to_tile
+    matrix[:, 2] = period * (first + texture.offset + 0.5) - 0.5
     size = (window.width, window.height)
     if texture.tilt == 0:
         grey = cv2.warpAffine(tile, matrix, size, flags=_WARP, borderMode=cv2.BORDER_WRAP)

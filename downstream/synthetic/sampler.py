@@ -58,8 +58,9 @@ def draw_palette(rng: np.random.Generator, look: Look) -> np.ndarray:
     stops = brightness[:, None] + rng.gamma(2.0, look.colour / 2) * hue
     sharpness = rng.uniform(0.5, 4.5)
     t = 0.5 + 0.5 * np.tanh(sharpness * (_TONE - rng.uniform(-0.3, 0.3))) / np.tanh(sharpness)
-    curve = (1 - t) ** 2 * stops[0] + 2 * t * (1 - t) * stops[1] + t**2 * stops[2]
-    return np.clip(curve, 0, 255).astype(np.uint8)[:, None]
+    first, middle, last = stops  # of a quadratic Bezier curve
+    curve = first + t * (2 * (middle - first) + t * (first - 2 * middle + last))
+    return curve.clip(0, 255).astype(np.uint8)[:, None]
 
 
 def draw_texture(rng: np.random.Generator, family: str, look: Look) -> Texture:
