@@ -306,13 +306,16 @@ def named_size(arch: str | ViTSize) -> ViTSize:
     """The row of `archs.VIT`, or the given sizes.
 
     Raises:
-        ValueError: no such name.
+        ValueError: no such name, or not the three sizes.
     """
-    if not isinstance(arch, str):
+    if isinstance(arch, str) and arch in VIT:
+        return VIT[arch]
+    if isinstance(arch, dict) and set(arch) == set(ViTSize.__annotations__):
         return arch
-    if arch not in VIT:
-        raise ValueError(f'MIMViT: no arch {arch!r}; known: {", ".join(VIT)}')
-    return VIT[arch]
+    raise ValueError(
+        f'MIMViT: arch {arch!r}; known: {", ".join(VIT)}, or a dict of '
+        f'{", ".join(ViTSize.__annotations__)}'
+    )
 
 
 def one_of(option: str, value: str, known: tuple[str, ...]) -> None:

@@ -28,6 +28,12 @@ class InertObject:
     """Stands in for an object of another library (mmengine's HistoryBuffer): attributes only."""
 
 
+def inert_attribute(owner: Any, name: str) -> str:
+    """Stands in for `getattr`, which mmengine's pickled log buffers call: a name, no access."""
+    return f'{getattr(owner, "__name__", "?")}.{name}'
+
+
+GETATTR_NAMES = ('builtins.getattr', '__builtin__.getattr', 'getattr')
 NUMPY_SCALARS = (np.float64, np.float32, np.float16, np.int64, np.int32, np.bool_)
 
 
@@ -47,6 +53,7 @@ def _allowed_globals() -> list[Any]:
         Namespace,
         (InertDict, 'yacs.config.CfgNode'),
         (InertObject, 'mmengine.logging.history_buffer.HistoryBuffer'),
+        *((inert_attribute, name) for name in GETATTR_NAMES),
     ]
 
 

@@ -1,9 +1,10 @@
 """What happens around a pre-training step; never what defines the loss."""
 
+from typing import Any
+
 import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mim_backbones.errors import UserError
@@ -73,12 +74,25 @@ class FiniteLoss(Hook):
 
 
 @HOOKS.register_module()
-class BackboneRecord(Hook):
-    """Write into each checkpoint what backbone and method it holds, so that it loads alone."""
+class MethodRecord(Hook):
+    """Write into each checkpoint what it holds, so that backbone and method load from it alone."""
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        dataset = runner.cfg.train_dataloader.dataset
+        model = plain(runner.cfg.model)
         checkpoint['meta']['mimbench'] = {
-            'method': type(model).__name__,
-            'backbone': model.backbone_config,
+            'method': model['type'],
+            'backbone': model['backbone'],
+            'model': model,
+            'masker': plain(dataset.masker),
+            'img_size': dataset.img_size,
         }
+
+
+def plain(config: Any) -> Any:
+    """A config as dicts, lists and scalars only, so that a checkpoint may carry it safely."""
+    if isinstance(config, dict):
+        return {str(key): plain(value) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return [plain(value) for value in config]
+    return config

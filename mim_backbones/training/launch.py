@@ -1,18 +1,17 @@
 """Config file -> mmengine Runner, with one clear line for a user's mistake."""
 
+import re
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config, ConfigDict
-from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 
 from mim_backbones.errors import UserError
 from mim_backbones.training import atomic_files  # noqa: F401  registers the atomic backend
 from mim_backbones.training.config_check import check_config
 from mim_backbones.training.distributed import init_distributed
-from mim_backbones.weights_file import numpy_globals
+from mim_backbones.training.resume import allow_own_checkpoints
 
 
 def read_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
@@ -41,15 +40,20 @@ def build_runner(cfg: Config) -> Runner:
     """
     check_writable(cfg.work_dir)
     init_distributed(cfg.get('launcher', 'none'))
-    # Resuming reads what the Runner itself saved; torch wants those classes named.
-    torch.serialization.add_safe_globals([HistoryBuffer, *numpy_globals()])
+    allow_own_checkpoints()
     wrapper = cfg.setdefault('model_wrapper_cfg', ConfigDict(type='mim_backbones.DeviceDDP'))
     wrapper.setdefault('broadcast_buffers', False)
     try:
         return Runner.from_cfg(cfg)
     except (KeyError, TypeError) as error:
-        # mmengine reports an unknown type or argument so; its own text names class and key.
-        raise UserError(f'config {cfg.filename}: {" ".join(str(error).split())}') from error
+        # mmengine wraps what a constructor refuses; its text names the class and the key.
+        text = ' '.join(str(error).split())
+        if re.search(r'unexpected keyword argument|is not in the \S+ registry', text):
+            raise UserError(f'config {cfg.filename}: {text}') from error
+        raise
+    except ValueError as error:
+        # Constructors refuse values so (style: check at the door).
+        raise UserError(f'config {cfg.filename}: {error}') from error
 
 
 def check_writable(folder: str | Path) -> None:

@@ -29,7 +29,6 @@ class MaskedImageModel(BaseModel):
     ) -> None:
         preprocessor = data_preprocessor or {'type': 'ImagePreprocessor'}
         super().__init__(MODELS.build(preprocessor))
-        self.backbone_config = plain(backbone)
         self.backbone: nn.Module = BACKBONES.build(backbone)
         self.target: nn.Module = MODELS.build(target)
         self.head: nn.Module = MODELS.build(head)
@@ -47,12 +46,3 @@ class MaskedImageModel(BaseModel):
     @abstractmethod
     def predict(self, image: Tensor, mask: Tensor) -> Tensor:
         """What the head says, in the target's units."""
-
-
-def plain(config: Any) -> Any:
-    """A config as dicts, lists and scalars only, so that a checkpoint may carry it safely."""
-    if isinstance(config, dict):
-        return {str(key): plain(value) for key, value in config.items()}
-    if isinstance(config, list | tuple):
-        return [plain(value) for value in config]
-    return config

@@ -1,0 +1,23 @@
+"""Fine-tuning in about a minute on one core: AdamW with layer decay, short warm-up, cosine."""
+
+iterations = 150
+
+optim_wrapper = dict(
+    type='mim_backbones.AutoPrecisionOptimWrapper',
+    precision='auto',
+    clip_grad=dict(max_norm=1.0),
+    constructor='mim_backbones.LayerDecayConstructor',
+    optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05),
+    paramwise_cfg=dict(layer_decay=0.8))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=15),
+    dict(type='CosineAnnealingLR', eta_min_ratio=0.01, by_epoch=False, begin=15, end=iterations)]
+
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=iterations, val_interval=iterations)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+
+default_hooks = dict(
+    logger=dict(interval=10, log_metric_by_epoch=False),
+    checkpoint=dict(by_epoch=False, interval=iterations, max_keep_ckpts=1))
+log_processor = dict(by_epoch=False)

@@ -1,0 +1,16 @@
+"""Unlabelled images for masked pre-training: crop, flip, mask. ImageNet-1K by default."""
+default_scope = 'pretrain'
+train_dataloader = dict(
+    batch_size=128,
+    num_workers=8,
+    persistent_workers=True,
+    drop_last=True,
+    sampler=dict(type='SeededSampler', shuffle=True, seed=0),
+    collate_fn=dict(type='default_collate'),
+    dataset=dict(type='UnlabelledImages', root='data/imagenet/train'))
+train_cfg = dict(by_epoch=True)
+custom_hooks = [
+    dict(type='SkippedImages', limit=0.01),
+    dict(type='SeededSteps'),
+    dict(type='FiniteLoss', interval=10),
+    dict(type='MethodRecord')]

@@ -1,0 +1,40 @@
+"""SimMIM at the size of the demo: a small ViT on a few thousand 128 px images, minutes on two cores.
+
+Not a published recipe: it shows the whole path, its numbers compare with nothing in a paper.
+tools/train.py configs/pretrain/simmim_demo.py --data DATA
+"""
+_base_ = ['../_base_/pretrain_images.py', '../_base_/runtime.py']
+
+img_size = 96
+patch_size = 8
+batch_size = 64
+
+model = dict(
+    type='SimMIM',
+    backbone=dict(
+        type='mim_backbones.MIMViT', arch=dict(embed_dim=192, depth=6, num_heads=3),
+        img_size=img_size, patch_size=patch_size, pos_embed='sincos', mask_token=True),
+    target=dict(type='PixelTarget'),
+    head=dict(type='PixelShuffleHead', in_dim=192, stride=patch_size))
+
+train_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=1,
+    dataset=dict(
+        img_size=img_size, scale=(0.4, 1.0),
+        masker=dict(
+            type='RandomPatchMasker', img_size=img_size, patch_size=patch_size,
+            unit_px=16, ratio=0.6)))
+
+auto_scale_lr = dict(enable=True, base_batch_size=batch_size)
+optim_wrapper = dict(
+    type='mim_backbones.AutoPrecisionOptimWrapper',
+    precision='auto',
+    clip_grad=dict(max_norm=5.0),
+    optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.95), weight_decay=0.05),
+    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0, flat_decay_mult=0.0))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, begin=0, end=1, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', eta_min=1e-5, begin=1, end=16, convert_to_iter_based=True)]
+train_cfg = dict(max_epochs=16)
+default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=4, max_keep_ckpts=1))

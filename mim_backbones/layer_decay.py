@@ -1,0 +1,107 @@
+"""Layer-wise learning-rate decay for any backbone that answers `get_layer_depth`.
+
+    lr(depth) = lr * decay^(num_depths - 1 - depth)        BEiT, arXiv 2106.08254, appendix
+
+Parameters outside a backbone (necks, heads) keep the full rate. No other code parses names.
+"""
+
+from typing import Any
+
+import torch.nn as nn
+from mmengine.logging import MMLogger
+from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper
+from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS
+
+from mim_backbones.backbone import MIMBackbone
+from mim_backbones.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class LayerDecayConstructor:
+    """Builds the optim wrapper with one parameter group per (rate, weight decay).
+
+    Args:
+        optim_wrapper_cfg: mmengine's config, with `optimizer` and any wrapper type.
+        paramwise_cfg: `layer_decay` (1.0 leaves rates alone) and `backbone_lr_mult` (1.0), a
+            factor on every backbone rate.
+
+    Weight decay is 0 for one-dimensional parameters, biases and what the backbone's
+    `no_weight_decay` names.
+    """
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
+        self.wrapper_cfg = dict(optim_wrapper_cfg)
+        self.optimizer_cfg = dict(self.wrapper_cfg.pop('optimizer'))
+        paramwise = dict(paramwise_cfg or {})
+        self.layer_decay = paramwise.pop('layer_decay', 1.0)
+        self.backbone_lr_mult = paramwise.pop('backbone_lr_mult', 1.0)
+        if paramwise:
+            raise TypeError(f'LayerDecayConstructor: unknown paramwise_cfg {sorted(paramwise)}')
+
+    def __call__(self, model: nn.Module) -> OptimWrapper:
+        if is_model_wrapper(model):
+            model = model.module
+        groups = parameter_groups(
+            model,
+            self.optimizer_cfg['lr'],
+            self.optimizer_cfg.get('weight_decay', 0.0),
+            self.layer_decay,
+            self.backbone_lr_mult,
+        )
+        MMLogger.get_current_instance().info(group_table(groups))
+        optimizer = OPTIMIZERS.build({**self.optimizer_cfg, 'params': groups})
+        wrapper = {'type': 'OptimWrapper', **self.wrapper_cfg}
+        return OPTIM_WRAPPERS.build(wrapper, default_args={'optimizer': optimizer})
+
+
+def parameter_groups(
+    model: nn.Module,
+    lr: float,
+    weight_decay: float,
+    layer_decay: float,
+    backbone_lr_mult: float = 1.0,
+) -> list[dict[str, Any]]:
+    """Groups for a torch optimizer: params, lr, weight_decay, and lr_scale, names for reading."""
+    backbones = {
+        f'{name}.' if name else '': module
+        for name, module in model.named_modules()
+        if isinstance(module, MIMBackbone)
+    }
+    groups: dict[tuple[float, float], dict[str, Any]] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        prefix = next((p for p in backbones if name.startswith(p)), None)
+        scale, decays = 1.0, parameter.ndim > 1 and not name.endswith('.bias')
+        if prefix is not None:
+            backbone = backbones[prefix]
+            depth, count = backbone.get_layer_depth(name, prefix)
+            scale = backbone_lr_mult * layer_decay ** (count - 1 - depth)
+            decays = decays and name.removeprefix(prefix) not in backbone.no_weight_decay()
+        decay = weight_decay if decays else 0.0
+        group = groups.setdefault(
+            (scale, decay),
+            {
+                'params': [],
+                'names': [],
+                'lr': lr * scale,
+                'lr_scale': scale,
+                'weight_decay': decay,
+            },
+        )
+        group['params'].append(parameter)
+        group['names'].append(name)
+    return [groups[key] for key in sorted(groups)]
+
+
+def group_table(groups: list[dict[str, Any]]) -> str:
+    """One line per group: rate, weight decay, number of parameters and the first name."""
+    lines = ['parameter groups:   lr         decay   tensors  values      first']
+    for group in groups:
+        values = sum(p.numel() for p in group['params'])
+        lines.append(
+            f'{"":18}  {group["lr"]:.3e}  {group["weight_decay"]:<6g}  {len(group["params"]):>7}  '
+            f'{values:>10,}  {group["names"][0]}'
+        )
+    return '\n'.join(lines)
