@@ -63,11 +63,11 @@ def build_world(
     stamp = world_stamp(size, seed, parts)
     jobs = [job for part in parts for job in LAYOUTS[part].jobs(size)]
     counts = _count(jobs)
-    if _is_there(out, stamp):
-        return BuildSummary(True, counts)
     workers = max(1, min(workers, len(jobs)))
     start = time.perf_counter()
     try:
+        if _is_there(out, stamp):
+            return BuildSummary(True, counts)
         with _folder_that_appears_whole(out) as draft:
             pictures = _write(draft, jobs, size, seed, workers, parts, progress)
             (draft / STAMP).write_text(json.dumps(stamp, indent=2) + '\n')
@@ -108,7 +108,11 @@ def _is_there(out: Path, stamp: dict[str, Any]) -> bool:
     path = out / STAMP
     if not path.is_file():
         raise UserError(f'{out} is not empty and no synthetic world; choose another folder')
-    if json.loads(path.read_text()) != stamp:
+    try:
+        found = json.loads(path.read_text())
+    except ValueError:
+        found = None
+    if found != stamp:
         raise UserError(
             f'{out} holds a synthetic world of another size, seed, version or choice of parts '
             f'(see {path}); remove it or choose another folder'

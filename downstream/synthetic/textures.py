@@ -37,7 +37,8 @@ def spectral_noise(rng: np.random.Generator, amplitude: Field) -> Field:
 def frequencies(n: int) -> tuple[Field, Field]:
     """(fy, fx), each (n, n): cycles per tile."""
     f = np.fft.fftfreq(n, 1 / n)
-    return np.meshgrid(f, f, indexing='ij')
+    fy, fx = np.meshgrid(f, f, indexing='ij')
+    return fy, fx
 
 
 def fractal_noise(rng: np.random.Generator, n: int, beta: float, lowest: float = 1) -> Field:
@@ -56,7 +57,8 @@ def smooth_noise(rng: np.random.Generator, n: int, cutoff: float) -> Field:
 def grid(n: int) -> tuple[Field, Field]:
     """(v, u), each (n, n) in [0, 1)."""
     axis = np.arange(n) / n
-    return np.meshgrid(axis, axis, indexing='ij')
+    v, u = np.meshgrid(axis, axis, indexing='ij')
+    return v, u
 
 
 def cell_distances(

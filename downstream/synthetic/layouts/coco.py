@@ -62,7 +62,8 @@ def _file_name(index: int) -> str:
 
 def _instances(pictures: list[tuple[int, list[dict]]], side: int) -> dict:
     """The content of an instances file. Picture ids count from 1 as the file names do."""
-    images, annotations = [], []
+    images: list[dict] = []
+    annotations: list[dict] = []
     for index, found in pictures:
         image = {'id': index + 1, 'file_name': _file_name(index), 'width': side, 'height': side}
         images.append(image)

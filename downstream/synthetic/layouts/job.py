@@ -1,9 +1,12 @@
 """One unit of work, small enough to send to another process."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 
-class Job(NamedTuple):
+@dataclass(frozen=True)
+class Job:
+    """One picture or sequence of one split."""
+
     part: str  # as in data.yaml
     split: str  # folder or list name, part of the random stream
     index: int  # within the split
