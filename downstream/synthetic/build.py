@@ -72,9 +72,8 @@ def build_world(
             pictures = _write(draft, jobs, size, seed, workers, parts, progress)
             (draft / STAMP).write_text(json.dumps(stamp, indent=2) + '\n')
     except OSError as error:
-        where = error.filename or out
         raise UserError(
-            f'cannot write {where}: {error.strerror or error}; choose another OUT or make room'
+            f'cannot write {out}: {error.strerror or error}; choose another OUT or make room'
         ) from error
     return BuildSummary(False, counts, pictures, time.perf_counter() - start, workers)
 
