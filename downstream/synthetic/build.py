@@ -32,7 +32,7 @@ class BuildSummary:
 
     already_there: bool
     jobs: dict[str, int]  # part/split -> pictures or sequences
-    pictures: int = 0
+    pictures: int = 0  # a sequence counts as one of the mean length
     seconds: float = 0.0
     workers: int = 1
 
