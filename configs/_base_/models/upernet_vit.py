@@ -24,16 +24,16 @@ model = dict(
         test_cfg=dict(size_divisor=32)),
     backbone=dict(
         type='mim_backbones.MIMViT',
-        arch='tiny',
+        arch=dict(embed_dim=192, depth=6, num_heads=3),
         img_size=128,
-        patch_size=16,
-        out_indices=(2, 5, 8, 11),
+        patch_size=8,
+        out_indices=(0, 2, 3, 5),
         drop_path_rate=0.1,
         init_cfg=dict(type='Pretrained', checkpoint=None)),
     neck=dict(
         type='mim_backbones.BlockPyramid',
         in_channels=192,
-        patch_size=16,
+        patch_size=8,
         strides=(4, 8, 16, 32)),
     decode_head=dict(
         type='UPerHead',

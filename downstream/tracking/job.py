@@ -1,0 +1,73 @@
+"""Tracking as `mimbench eval` runs it; see downstream/jobs.py."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from downstream.backbone_config import task_backbone
+from downstream.jobs import DataCard, Evaluation, Job, listing_digest
+from mim_backbones.data_spec import DataSpec, require
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from mmengine.runner import Runner
+
+    from downstream.progress import Progress
+
+
+def describe_data(spec: DataSpec) -> DataCard:
+    """Raises UserError when a sequence is broken or on both lists."""
+    from downstream.tracking.dataset import check_split, read_sequences
+
+    data = require(spec, 'tracking')
+    check_split(data.root, data.train_list, data.test_list)
+    sequences = [read_sequences(data.root, name) for name in (data.train_list, data.test_list)]
+    return DataCard(
+        name=data.root.name,
+        root=str(data.root),
+        fingerprint=listing_digest(
+            [sequence.folder for split in sequences for sequence in split],
+            (data.root / data.train_list, data.root / data.test_list),
+        ),
+        train=len(sequences[0]),
+        val=len(sequences[1]),
+    )
+
+
+def fit_recipe(cfg: 'Config', job: Job, spec: DataSpec) -> None:
+    """Roots and lists of the data; backbone of the checkpoint."""
+    data = require(spec, 'tracking')
+    # Template and search tokens form no grid: no CLS token, no windows.
+    backbone = task_backbone(
+        {**job.backbone, 'cls_token': False},
+        cfg.model.backbone,
+        job.checkpoint.path if job.checkpoint else None,
+    )
+    cfg.model.backbone = backbone
+    cfg.train_dataloader.dataset.update(
+        root=str(data.root),
+        train_list=data.train_list,
+        test_list=data.test_list,
+        seed=job.seed,
+    )
+    cfg.test_dataloader.dataset.update(root=str(data.root), list_file=data.test_list)
+
+
+def evaluate(runner: 'Runner', progress: 'Progress') -> Evaluation:
+    """AUC, precision and normalised precision over the test sequences, and strips of some."""
+    from downstream.tracking.task import evaluate as track_and_score
+
+    loader = runner.test_dataloader
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / 'tracks.png'
+        found = track_and_score(
+            runner.model,
+            loader.dataset.sequences,
+            device=str(next(runner.model.parameters()).device),
+            protocol=runner.cfg.test_evaluator.protocol,
+            batch_size=loader.batch_size,
+            precision='auto',
+            picture_path=picture,
+            progress=lambda done, total: progress.update('evaluate', done, total),
+        )
+        return Evaluation(found.metrics, 'AUC', found.units, {'tracks.png': picture.read_bytes()})
