@@ -42,9 +42,17 @@ class Content:
         return tuple(section.table for section in self.sections)
 
     @property
+    def tasks(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(table.group.task for table in self.tables))
+
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        return tuple(sorted({label for table in self.tables for label in table.baselines}))
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """All systems, baselines last."""
-        baselines = {label for table in self.tables for label in table.baselines}
+        baselines = self.baselines
         labels = {row.system.label for table in self.tables for row in table.rows}
         return tuple(sorted(labels, key=lambda label: (label in baselines, label)))
 
@@ -76,15 +84,16 @@ def gather(
     tables = compare(groups, baseline, resamples)
     shared = tuple(named_pictures(pictures))
     rows = None if published is None else tuple(published_rows(published, tables))
+    samples = [tuple(sample_pictures([row.system for row in table.rows])) for table in tables]
     sections = tuple(
-        Section(table, chart(table), chart(table, 'png'), tuple(sample_pictures(table.group)))
-        for table in tables
+        Section(table, chart_svg=chart(table), chart_png=chart(table, 'png'), pictures=pictures)
+        for table, pictures in zip(tables, samples)
     )
     return Content(
         title=title,
         sections=sections,
         pictures=shared,
-        costs=cost_table(groups),
+        costs=cost_table(tables),
         runs=run_table(groups),
         versions=version_table(groups),
         resamples=resamples,

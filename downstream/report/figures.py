@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from downstream.report.comparison import Row, Table
 from downstream.report.wording import metric_name
@@ -31,7 +32,8 @@ def chart(table: Table, form: str = 'svg') -> bytes:
     metrics = table.group.headline_metrics
     compared = any(row.differences for row in table.rows)
     height = len(metrics) * (ROW_HEIGHT * len(table.rows) + 0.95)
-    figure = Figure(figsize=(WIDTH, height), layout='constrained')
+    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1)  # inches
+    figure = Figure(figsize=(WIDTH, height), layout=layout)
     FigureCanvasAgg(figure)
     panels = figure.subplots(len(metrics), 1 + compared, squeeze=False, sharey='row')
     for axes, metric in zip(panels, metrics):
@@ -87,9 +89,10 @@ def _draw(
             continue
         mean = value.mean if isinstance(value, Interval) else value
         if isinstance(value, Interval) and not np.isnan(value.low):
-            axes.plot([value.low, value.high], [place, place], color=colour, linewidth=2.4,
-                      solid_capstyle='butt', alpha=0.55, zorder=2)  # fmt: skip
-        axes.plot(mean, place, 'o', color=colour, markersize=6.5, zorder=3)
+            outward = [[max(0, mean - value.low)], [max(0, value.high - mean)]]
+            axes.errorbar(mean, place, xerr=outward, fmt='none', ecolor=colour, elinewidth=1.6,
+                          capsize=4, capthick=1.6, zorder=2)  # fmt: skip
+        axes.plot(mean, place, 'o', color=colour, markersize=6, zorder=3)
         axes.annotate(text(mean), (mean, place), (0, 6), textcoords='offset points',
                       ha='center', fontsize=8.5, color=colour)  # fmt: skip
     axes.set_ylim(len(values) - 0.4, -0.75)  # first row on top

@@ -15,7 +15,7 @@ def render_markdown(content: Content) -> tuple[str, dict[str, bytes]]:
     """The text, and the pictures it shows by their path beside it."""
     figures: dict[str, bytes] = {}
     blocks = [f'# {content.title}', _headline(content), _legend(content)]
-    blocks += [f'**{tier}**: {meaning}' for tier, meaning in content.tiers.items()]
+    blocks += [f'**Tier {tier}** means {meaning}' for tier, meaning in content.tiers.items()]
     for section in content.sections:
         blocks += _section(section, figures)
     if content.pictures:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from downstream.report.groups import Group
+from downstream.report.groups import System
 from mim_backbones.errors import UserError
 
 MAX_SIDE = 1400  # pixels; twice the width a page shows them at
@@ -55,10 +55,10 @@ def read_picture(path: Path, title: str) -> Picture:
     return Picture(title, content, suffix, *image.size)
 
 
-def sample_pictures(group: Group) -> list[Picture]:
+def sample_pictures(systems: Sequence[System]) -> list[Picture]:
     """The pictures of each system's first run, those of the same short name side by side."""
     found = []
-    for system in group.systems:
+    for system in systems:
         run = system.runs[0]
         for name in run.result.pictures:
             short = name.removeprefix(f'{run.result.stem}.').rsplit('.', 1)[0]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from downstream.report.comparison import Table
 from downstream.report.groups import Group, System
 from downstream.report.wording import COSTS, NOTHING, cost, cost_name
 
@@ -13,17 +14,19 @@ class TextTable:
     rows: tuple[tuple[str, ...], ...]
 
 
-def cost_table(groups: Sequence[Group]) -> TextTable:
+def cost_table(tables: Sequence[Table]) -> TextTable:
     """Mean over seeds of every cost any result states."""
-    runs = [run for group in groups for run in group.runs()]
-    stated = {key for run in runs for key in run.result.cost}
+    stated = {key for table in tables for run in table.group.runs() for key in run.result.cost}
     keys = [key for key in COSTS if key in stated] + sorted(stated - set(COSTS))
-    rows = tuple(
-        (group.title, system.label, str(len(system.runs)), *(_mean_cost(system, k) for k in keys))
-        for group in groups
-        for system in group.systems
-    )
-    return TextTable(('task', 'checkpoint', 'seeds', *(cost_name(key) for key in keys)), rows)
+    rows = []
+    for table in tables:
+        group = table.group
+        for system in (row.system for row in table.rows):
+            costs = (_mean_cost(system, key) for key in keys)
+            runs = str(len(system.runs))
+            rows.append((group.task, str(group.protocol), system.label, runs, *costs))
+    header = ('task', 'protocol', 'checkpoint', 'seeds', *(cost_name(key) for key in keys))
+    return TextTable(header, tuple(rows))
 
 
 def _mean_cost(system: System, key: str) -> str:

@@ -1,6 +1,7 @@
 """A folder of made-up but consistent results: every metric is what its units give."""
 
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -67,7 +68,7 @@ MAKE = {
 }
 
 
-def picture(text, size=(640, 200)):
+def draw_picture(text, size=(640, 200)):
     image = Image.new('RGB', size, '#dfe8f0')
     draw = ImageDraw.Draw(image)
     for n, colour in enumerate(('#4c78a8', '#f58518', '#54a24b', '#e45756')):
@@ -79,7 +80,7 @@ def picture(text, size=(640, 200)):
     return stream.getvalue()
 
 
-def made_up(name, task, seed=0, units=None, **changes):
+def make_result(name, task, seed=0, units=None, **changes):
     """A result and its units."""
     units = units or MAKE[task](SKILL.get(name, 0.5), seed)
     fields = {
@@ -112,16 +113,31 @@ def made_up(name, task, seed=0, units=None, **changes):
     return Result(**{**fields, **changes}), units
 
 
-@pytest.fixture
-def results_dir(tmp_path):
-    """Three checkpoints on three tasks; segmentation with two seeds."""
-    folder = tmp_path / 'results'
+@pytest.fixture(scope='session')
+def made_up():
+    """(name, task, seed=0, units=None, **changes) -> a result and its units."""
+    return make_result
+
+
+@pytest.fixture(scope='session')
+def picture():
+    """(text, size=(640, 200)) -> an encoded PNG."""
+    return draw_picture
+
+
+@pytest.fixture(scope='session')
+def shared_results_dir(tmp_path_factory):
+    """Three checkpoints on three tasks; segmentation with two seeds. Not to be written to."""
+    folder = tmp_path_factory.mktemp('results')
     for task in MAKE:
         for name in SKILL:
             for seed in (0, 1) if task == 'segmentation' else (0,):
-                write_result(
-                    folder,
-                    *made_up(name, task, seed),
-                    pictures={'samples.png': picture(f'{task}: truth above, {name} below')},
-                )
+                samples = draw_picture(f'{task}: truth above, {name} below')
+                write_result(folder, *make_result(name, task, seed), {'samples.png': samples})
     return folder
+
+
+@pytest.fixture
+def results_dir(shared_results_dir, tmp_path):
+    """A copy of `shared_results_dir` of the test's own."""
+    return shutil.copytree(shared_results_dir, tmp_path / 'results')

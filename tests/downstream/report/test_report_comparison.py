@@ -1,0 +1,101 @@
+import pytest
+
+from downstream.report.comparison import compare
+from downstream.report.groups import group_results
+from downstream.results import read_results, write_result
+from downstream.statistics.bootstrap import paired_difference
+from downstream.statistics.tracking import TrackingUnits
+from mim_backbones.errors import UserError
+
+
+def tables(folder, **options):
+    return compare(group_results(read_results(folder)), resamples=200, **options)
+
+
+def rows(table):
+    return {row.system.label: row for row in table.rows}
+
+
+def test_differences_are_to_random_init_and_paired(results_dir, made_up):
+    detection, segmentation, tracking = tables(results_dir)
+    assert [row.system.label for row in tracking.rows] == ['mae', 'simmim', 'random init']
+    assert tracking.baselines == ('random init',)
+    found = rows(tracking)
+    assert found['random init'].differences == {}
+    a, b = (made_up(name, 'tracking')[1] for name in ('simmim', 'random init'))
+    assert found['simmim'].differences['AUC'] == paired_difference(a, b, 'AUC', resamples=200)
+    assert found['simmim'].differences['AUC'].clear_of_zero
+    assert (detection.units, segmentation.units, tracking.units) == (60, 60, 40)
+
+
+def test_seeds_are_averaged_and_their_spread_stated(results_dir, made_up):
+    segmentation, tracking = tables(results_dir)[1:]
+    score = rows(segmentation)['mae'].scores['mIoU']
+    each = [made_up('mae', 'segmentation', seed)[1].observed()['mIoU'] for seed in (0, 1)]
+    assert score.value == pytest.approx(sum(each) / 2)
+    assert score.spread == pytest.approx(abs(each[0] - each[1]) / 2**0.5, abs=0.01)
+    assert score.interval.low < score.value < score.interval.high
+    assert rows(tracking)['mae'].scores['AUC'].spread is None
+
+
+def test_the_baseline_can_be_chosen(results_dir):
+    tracking = tables(results_dir, baseline='mae')[2]
+    assert rows(tracking)['random init'].differences['AUC'].mean < 0
+    assert tracking.rows[-1].system.label == 'mae'
+    with pytest.raises(UserError, match=r"named 'moco'; --baseline can be: mae, random init"):
+        tables(results_dir, baseline='moco')
+
+
+def test_random_init_of_another_architecture_is_no_baseline(tmp_path, made_up):
+    for changes in (
+        {'name': 'mae', 'architecture': 'ViT-B/16'},
+        {'name': 'random init'},
+        {'name': 'simmim'},
+    ):
+        write_result(tmp_path, *made_up(task='tracking', **changes))
+    found = rows(tables(tmp_path)[0])
+    assert found['mae'].baseline is None
+    assert found['simmim'].baseline == 'random init'
+    chosen = rows(tables(tmp_path, baseline='random init')[0])
+    assert chosen['mae'].baseline == 'random init'
+
+
+def test_each_architecture_has_its_own_random_init(tmp_path, made_up):
+    for architecture in ('ViT-B/16', 'ViT-Ti/16'):
+        for name in ('mae', 'random init'):
+            write_result(
+                tmp_path / architecture[:5], *made_up(name, 'tracking', architecture=architecture)
+            )
+    results = [r for folder in sorted(tmp_path.iterdir()) for r in read_results(folder)]
+    table = compare(group_results(results), resamples=100)[0]
+    assert {row.system.label: row.baseline for row in table.rows if row.baseline} == {
+        'mae (ViT-B/16)': 'random init (ViT-B/16)',
+        'mae (ViT-Ti/16)': 'random init (ViT-Ti/16)',
+    }
+
+
+def test_results_without_units_have_scores_and_nothing_else(tmp_path, made_up):
+    for name in ('mae', 'random init'):
+        write_result(tmp_path, made_up(name, 'tracking')[0])
+    table = tables(tmp_path)[0]
+    assert table.units is None
+    assert table.baselines == ()
+    assert all(score.interval is None for row in table.rows for score in row.scores.values())
+
+
+def test_units_of_another_evaluation_are_refused(tmp_path, made_up):
+    result, _ = made_up('mae', 'tracking')
+    path = write_result(tmp_path, result, made_up('mae', 'tracking', seed=7)[1])
+    with pytest.raises(UserError, match='not of one evaluation') as error:
+        tables(tmp_path)
+    assert path.name in str(error.value)
+
+
+def test_other_units_under_the_same_fingerprint_are_refused(tmp_path, made_up):
+    write_result(tmp_path, *made_up('mae', 'tracking'))
+    units = made_up('simmim', 'tracking')[1]
+    curves = {name: curve[1:] for name, curve in units.arrays().items()}
+    fewer = TrackingUnits.from_arrays(units.names[1:], curves)
+    write_result(tmp_path, *made_up('simmim', 'tracking', units=fewer))
+    with pytest.raises(UserError, match=r'simmim.*other images or sequences than mae'):
+        tables(tmp_path)
