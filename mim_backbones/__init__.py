@@ -4,8 +4,31 @@ It also installs two import stand-ins (see `mim_backbones.standins`), so that to
 a CPU torch and mmcv.ops imports without compiled ops. Import it before torchvision, timm or mm*.
 """
 
+from importlib import import_module
+from typing import Any
+
 from mim_backbones import standins
 
 __version__ = '0.1.0.dev0'
 
 standins.install()
+
+PUBLIC = {
+    'MIMViT': 'mim_backbones.vit',
+    'SimpleFeaturePyramid': 'mim_backbones.feature_pyramid',
+    'from_checkpoint': 'mim_backbones.checkpoint',
+    'load_pretrained': 'mim_backbones.checkpoint',
+    'CheckpointError': 'mim_backbones.weights_file',
+    'LoadReport': 'mim_backbones.load_report',
+}
+
+
+def __getattr__(name: str) -> Any:
+    """The public names, imported when first asked for."""
+    if name in PUBLIC:
+        return getattr(import_module(PUBLIC[name]), name)
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *PUBLIC])

@@ -43,3 +43,7 @@ def main() -> None:
     except UserError as error:
         click.echo(f'mimbench: error: {error}', err=True)
         sys.exit(2)
+
+
+if __name__ == '__main__':
+    main()

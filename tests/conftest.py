@@ -1,0 +1,25 @@
+"""Shared by all tests: the folder of golden tensors and real photos, one thread, a fixed seed."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import mim_backbones  # noqa: F401  the import stand-ins come before torchvision and mm*
+
+
+@pytest.fixture(scope='session')
+def shared() -> Path:
+    """Folder with `golden/` and `data/`, named by MIMBENCH_SHARED."""
+    folder = os.environ.get('MIMBENCH_SHARED')
+    if not folder:
+        pytest.skip('MIMBENCH_SHARED is not set: no golden tensors or real photos')
+    return Path(folder).resolve()
+
+
+@pytest.fixture(autouse=True)
+def _one_thread_fixed_seed() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
