@@ -31,12 +31,12 @@ supported() { # the pinned numpy has wheels for these
 }
 
 choose_python() {
-    local candidate
+    local candidate found=none
     for candidate in ${MIMBENCH_PYTHON:-python3 python3.13 python3.12 python3.11 python3.10}; do
         supported "$candidate" && { echo "$candidate"; return; }
+        command -v "$candidate" >/dev/null && found=$("$candidate" --version 2>&1)
     done
-    fail "Python 3.10 to 3.13 is needed; ${MIMBENCH_PYTHON:-python3} is" \
-        "'$("${MIMBENCH_PYTHON:-python3}" --version 2>&1 | tail -n 1)'." \
+    fail "Python 3.10 to 3.13 is needed; found: $found." \
         "Install one, or name it: MIMBENCH_PYTHON=/path/to/python3 bash tools/setup.sh"
 }
 
