@@ -89,6 +89,8 @@ def _section(section: Section, figures: dict[str, bytes]) -> Iterator[str]:
     if table.baselines:
         header = ['checkpoint', 'metric', 'difference', '95 % interval', 'p', 'reading']
         yield _table(header, list(_difference_rows(table)))
+    elif table.units is not None:
+        yield 'No baseline in this group, so no differences.'
     yield from _pictures(group.slug, section.pictures, figures)
 
 
@@ -131,7 +133,11 @@ def _published(content: Content) -> str:
          say.NOTHING if r.difference is None else say.signed(r.difference), r.source]
         for r in content.published
     ]  # fmt: skip
-    return 'None of these was measured here.\n\n' + _table(header, rows)
+    note = (
+        'None of these was measured here; a difference says something only where the data are the '
+        'framework’s own too.'
+    )
+    return f'{note}\n\n{_table(header, rows)}'
 
 
 def _text_table(table: TextTable) -> str:
