@@ -77,7 +77,7 @@ class Job:
         """Where log, job file and progress go; the job's own."""
         digest = self.checkpoint.sha256[:8] if self.checkpoint else 'none'
         name = re.sub(r'[^A-Za-z0-9_-]+', '-', self.name).strip('-')
-        return Path(self.out) / 'logs' / f'{name}.{digest}.{self.task}.seed{self.seed}'
+        return Path(self.out) / 'logs' / f'{name}.{digest}.{self.protocol.name}.seed{self.seed}'
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self), indent=2))

@@ -18,8 +18,9 @@ from downstream.results import Result, write_result
 from mim_backbones.data_spec import load_data_spec
 from mim_backbones.errors import UserError
 
-FAILURE = 'failure.txt'
-PROGRESS = 'progress.json'
+# Beside each other in the job's log folder.
+JOB_FILE, LOG = 'job.json', 'log.txt'
+FAILURE, PROGRESS = 'failure.txt', 'progress.json'
 DISTRIBUTIONS = (
     'mimbench', 'torch', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection',
     'onedl-mmsegmentation', 'mmengine', 'mmcv', 'mmdet', 'mmsegmentation',

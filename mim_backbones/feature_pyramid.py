@@ -1,7 +1,7 @@
 """One-scale ViT maps -> the feature pyramid that detection and segmentation heads expect.
 
-    SimpleFeaturePyramid   last map -> every stride                   ViTDet, arXiv 2203.16527, sec. 3
-    BlockPyramid           one map per chosen block -> one stride     BEiT, arXiv 2106.08254, app. (ADE20K)
+    SimpleFeaturePyramid   last map -> every stride            ViTDet, arXiv 2203.16527, section 3
+    BlockPyramid           one map per block -> one stride     BEiT, arXiv 2106.08254, on ADE20K
 
 Both are necks of mmdet and mmseg: tuple of maps in, tuple of maps out, finest first.
 """

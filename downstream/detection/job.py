@@ -51,11 +51,13 @@ def fit_recipe(cfg: 'Config', job: Job, spec: DataSpec) -> None:
 def evaluate(runner: 'Runner', progress: 'Progress') -> Evaluation:
     """Box and mask AP over the val split, and a sheet of detections."""
     from downstream.detection.picture import instance_sheet
-    from downstream.shown_samples import predict_some
+    from downstream.inference import fast_features, predict_some
 
-    metrics = runner.test()
+    with fast_features(runner.model):
+        metrics = runner.test()
+        shown = predict_some(runner)
     metric = runner.test_evaluator.metrics[0]
     classes = runner.test_dataloader.dataset.metainfo['classes']
-    picture = instance_sheet(predict_some(runner), classes)
+    picture = instance_sheet(shown, classes)
     primary = 'mask_mAP' if 'mask_mAP' in metrics else 'box_mAP'
     return Evaluation(metrics, primary, metric.units, {'detections.png': picture})

@@ -20,7 +20,7 @@ def describe_data(spec: DataSpec) -> DataCard:
 
 
 def fit_recipe(cfg: 'Config', job: Job, spec: DataSpec) -> None:
-    """Classes, label convention and roots of the data; backbone and patch size of the checkpoint."""
+    """Classes, labels and roots of the data; backbone and patch size of the checkpoint."""
     data = require(spec, 'segmentation')
     model = cfg.model
     blocks = len(model.decode_head.in_channels)
@@ -65,11 +65,13 @@ def _dataset(data: SegmentationData, split: str) -> dict:
 
 def evaluate(runner: 'Runner', progress: 'Progress') -> Evaluation:
     """mIoU over the val split, and a sheet of label maps."""
+    from downstream.inference import fast_features, predict_some
     from downstream.segmentation.picture import label_sheet
-    from downstream.shown_samples import predict_some
 
-    metrics = runner.test()
+    with fast_features(runner.model):
+        metrics = runner.test()
+        shown = predict_some(runner)
     metric = runner.test_evaluator.metrics[0]
     classes = runner.test_dataloader.dataset.metainfo['classes']
-    picture = label_sheet(predict_some(runner), classes)
+    picture = label_sheet(shown, classes)
     return Evaluation(metrics, 'mIoU', metric.units, {'segmentation.png': picture})

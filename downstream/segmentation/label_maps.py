@@ -65,8 +65,8 @@ def check_labels(data: SegmentationData, split: Split) -> None:
         strange = set(np.unique(label).tolist()) - known
         if strange:
             raise UserError(
-                f'label map {path} holds {sorted(strange)[:5]}, which is no class of {count}; check '
-                'classes, ignore_index and reduce_zero_label of the data file'
+                f'label map {path} holds {sorted(strange)[:5]}, which is no class of {count}; '
+                'check classes, ignore_index and reduce_zero_label of the data file'
             )
 
 

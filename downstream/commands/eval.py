@@ -1,0 +1,152 @@
+"""`mimbench eval`: checkpoints x tasks -> result files."""
+
+import ast
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mim_backbones.errors import UserError
+
+TASKS = {
+    'detection': 'detection', 'segmentation': 'segmentation', 'tracking': 'tracking',
+    'coco': 'detection', 'ade20k': 'segmentation', 'lasot': 'tracking',
+}  # fmt: skip
+OPTION_PAIR = re.compile(r'\w+(\.\w+)+=')
+
+
+class ListCommand(click.Command):
+    """Lets `--tasks a b c` and `--cfg-options x.y=1 x.z=2` take several words, as argparse does."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        belongs = {
+            '--tasks': lambda word: all(part in TASKS for part in word.split(',')),
+            '--cfg-options': lambda word: bool(OPTION_PAIR.match(word)),
+        }
+        out: list[str] = []
+        option = None
+        for word in args:
+            if option and out[-1] != option and belongs[option](word):
+                out += [option, word]
+                continue
+            out.append(word)
+            if word.startswith('-'):
+                option = word if word in belongs else None
+            elif len(out) < 2 or out[-2] != option:
+                option = None
+        return super().parse_args(ctx, out)
+
+
+@click.command('eval', cls=ListCommand)
+@click.argument('checkpoints', nargs=-1, required=True, metavar='CKPT...')
+@click.option(
+    '--data', required=True, type=click.Path(path_type=Path), metavar='YAML',
+    help='Data YAML, or the folder of `mimbench synth`.',
+)  # fmt: skip
+@click.option(
+    '--out', required=True, type=click.Path(path_type=Path), help='Folder of the results.'
+)
+@click.option(
+    '--tasks', multiple=True, default=['detection,segmentation,tracking'], metavar='TASK...',
+    help='detection, segmentation, tracking. [default: all]',
+)  # fmt: skip
+@click.option('--tier', default='smoke', show_default=True, help='smoke.')
+@click.option('--seed', 'seeds', multiple=True, type=int, default=[0], help='Repeatable.')
+@click.option(
+    '--jobs', 'parallel', type=click.IntRange(min=1),
+    help='Jobs at a time. [default: 2 on a CPU of two cores or more, else 1]',
+)  # fmt: skip
+@click.option('--arch', metavar='CONFIG', help='Config whose model.backbone describes CKPT.')
+@click.option(
+    '--cfg-options', multiple=True, metavar='KEY=VALUE...', help='Overrides of the recipes.'
+)
+@click.option('--json', 'as_json', is_flag=True, help='Print the results as JSON.')
+def evaluate(
+    checkpoints: tuple[str, ...],
+    data: Path,
+    out: Path,
+    tasks: tuple[str, ...],
+    tier: str,
+    seeds: tuple[int, ...],
+    parallel: int | None,
+    arch: str | None,
+    cfg_options: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Fine-tune and score each CKPT on each task; one JSON per result in OUT.
+
+    CKPT is a file, NAME=FILE, or the word `random`: the same architecture from a random start,
+    with the same heads for the same seed. What is in OUT already is not done again. Logs: OUT/logs.
+
+    \b
+    Examples:
+      mimbench eval work_dirs/simmim/epoch_16.pth random --data world --out results
+      mimbench eval simmim=a.pth mae=b.pth --data my.yaml --out results --tasks segmentation
+      mimbench eval a.pth --data world --out results --tasks coco ade20k --seed 0 --seed 1
+      mimbench eval a.pth --data world --out results --cfg-options optim_wrapper.optimizer.lr=5e-4
+
+    \b
+    Exit codes: 0 all done; 1 a job failed, the others are there; 2 wrong input, nothing was run.
+    """
+    from downstream.eval_run import evaluate_all
+
+    ok, records = evaluate_all(
+        sources=checkpoints,
+        tasks=task_names(tasks),
+        tier=tier,
+        seeds=tuple(dict.fromkeys(seeds)),
+        data=data,
+        out=out,
+        parallel=parallel or default_parallel(),
+        cores=cores(),
+        arch=arch,
+        options=parse_options(cfg_options),
+    )
+    if as_json:
+        click.echo(json.dumps(records, indent=2))
+    raise SystemExit(0 if ok else 1)
+
+
+def task_names(words: tuple[str, ...]) -> tuple[str, ...]:
+    """('coco,tracking', 'segmentation') -> task names, each once.
+
+    Raises:
+        UserError: an unknown name.
+    """
+    names = [name.strip() for word in words for name in word.split(',') if name.strip()]
+    unknown = next((name for name in names if name not in TASKS), None)
+    if unknown is not None:
+        raise UserError(f'--tasks: unknown task {unknown!r}; known: {", ".join(TASKS)}')
+    return tuple(dict.fromkeys(TASKS[name] for name in names))
+
+
+def parse_options(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """('a.b=1', 'c.d=text') -> {'a.b': 1, 'c.d': 'text'}.
+
+    Raises:
+        UserError: a word without '='.
+    """
+    options = {}
+    for pair in pairs:
+        key, separator, text = pair.partition('=')
+        if not separator:
+            raise UserError(f'--cfg-options {pair}: expected KEY=VALUE')
+        try:
+            options[key] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            options[key] = {'true': True, 'false': False}.get(text, text)
+    return options
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+
+
+def default_parallel() -> int:
+    """Two jobs share a CPU well; a GPU is left to one."""
+    import torch
+
+    return 1 if torch.cuda.is_available() else min(2, cores())
