@@ -29,13 +29,18 @@ class CenterHead(nn.Module):
     Args:
         embed_dim: width of the backbone.
         channels: width of the first layer of each tower, divisible by 8.
-        score_prior: what the untrained score map says everywhere; None leaves the bias of the last
-            layer random, as published. A small prior (0.01) spares short schedules the steps in
-            which the map only learns that most cells are background.
+        score_prior, size_prior: what an untrained score and size map says everywhere; None leaves
+            the last layer's bias random, as published. Short schedules need them: 0.01 spares the
+            steps in which the score only learns that most cells are background, and a size that
+            starts at 1 / search_factor keeps a tracker's box from growing until it fills the image.
     """
 
     def __init__(
-        self, embed_dim: int, channels: int = 256, score_prior: float | None = None
+        self,
+        embed_dim: int,
+        channels: int = 256,
+        score_prior: float | None = None,
+        size_prior: float | None = None,
     ) -> None:
         super().__init__()
         if channels % 8:
@@ -46,11 +51,12 @@ class CenterHead(nn.Module):
         for parameter in self.parameters():
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
-        if score_prior is not None:
-            last = self.score[-1]
-            assert isinstance(last, nn.Conv2d)
-            assert last.bias is not None
-            nn.init.constant_(last.bias, math.log(score_prior / (1 - score_prior)))
+        for tower, prior in ((self.score, score_prior), (self.size, size_prior)):
+            if prior is not None:
+                last = tower[-1]
+                assert isinstance(last, nn.Conv2d)
+                assert last.bias is not None
+                nn.init.constant_(last.bias, math.log(prior / (1 - prior)))
 
     def forward(self, feature: Tensor) -> HeadMaps:
         # float() first: in bf16 the probability 1 - 1e-4 is 1.

@@ -15,6 +15,7 @@ from downstream.tracking.dataset import Sequence
 from downstream.tracking.head import CenterHead, HeadMaps, decode, hann_window
 from downstream.tracking.lockstep import Track, track_sequences
 from downstream.tracking.losses import tracking_losses
+from downstream.tracking.preprocessor import CropPreprocessor
 
 
 @MODELS.register_module()
@@ -49,7 +50,8 @@ class OneStreamTracker(BaseModel):
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        preprocessor = data_preprocessor or {'type': 'downstream.CropPreprocessor'}
+        # Named here as well, so that importing this module registers it.
+        preprocessor = data_preprocessor or {'type': CropPreprocessor}
         super().__init__(MODELS.build(preprocessor), init_cfg)
         self.backbone = MODELS.build(backbone)
         patch = self.backbone.patch_size

@@ -1,9 +1,5 @@
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
-import torch
 
 from downstream.tracking.crop import Window, clip_box, cut, padding_mask, window_around
 from mim_backbones.errors import UserError
@@ -65,14 +61,9 @@ def test_box_without_area():
 # ------------------------------------------------------ OSTrack's own (golden/README.md, Tracking)
 
 
-@pytest.fixture(scope='module')
-def goldens():
-    shared = os.environ.get('MIMBENCH_SHARED')
-    if not shared:
-        pytest.skip('needs golden/tracking_crop_decode*.pt under MIMBENCH_SHARED')
-    files = sorted(Path(shared, 'golden').glob('tracking_crop_decode*.pt'))
-    assert files
-    return [torch.load(file, weights_only=True) for file in files]
+@pytest.fixture
+def goldens(golden):
+    return golden('tracking_crop_decode')
 
 
 def test_golden_crops(goldens):

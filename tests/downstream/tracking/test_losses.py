@@ -1,6 +1,4 @@
 import math
-import os
-from pathlib import Path
 
 import pytest
 import torch
@@ -46,14 +44,9 @@ def test_losses_of_a_perfect_box_and_of_a_shifted_one():
 # ------------------------------------------------------ OSTrack's own (golden/README.md, Tracking)
 
 
-@pytest.fixture(scope='module')
-def goldens():
-    shared = os.environ.get('MIMBENCH_SHARED')
-    if not shared:
-        pytest.skip('needs golden/tracking_losses*.pt under MIMBENCH_SHARED')
-    files = sorted(Path(shared, 'golden').glob('tracking_losses*.pt'))
-    assert files
-    return [torch.load(file, weights_only=True) for file in files]
+@pytest.fixture
+def goldens(golden):
+    return golden('tracking_losses')
 
 
 def test_golden_heatmaps_and_radius(goldens):

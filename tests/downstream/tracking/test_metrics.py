@@ -1,9 +1,5 @@
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
-import torch
 
 from downstream.tracking.metrics import (
     NORM_PRECISION_THRESHOLDS,
@@ -87,16 +83,9 @@ def test_unknown_protocol():
 PROTOCOL_OF = {'pytracking_head': 'pytracking', 'ostrack_fork': 'ostrack'}
 
 
-def golden_files(pattern: str) -> list[Path]:
-    shared = os.environ.get('MIMBENCH_SHARED')
-    return sorted(Path(shared, 'golden').glob(pattern)) if shared else []
-
-
-@pytest.fixture(params=golden_files('tracking_lasot_metrics*.pt') or [None])
-def golden(request):
-    if request.param is None:
-        pytest.skip('needs golden/tracking_lasot_metrics*.pt under MIMBENCH_SHARED')
-    return torch.load(request.param, weights_only=True)
+@pytest.fixture
+def goldens(golden):
+    return golden('tracking_lasot_metrics')
 
 
 def errors_of(sequence, protocol):
@@ -110,54 +99,59 @@ def errors_of(sequence, protocol):
     )
 
 
-def test_golden_thresholds(golden):
-    expected = golden['thresholds']
-    assert np.array_equal(SUCCESS_THRESHOLDS, expected['overlap'].numpy())
-    assert np.array_equal(PRECISION_THRESHOLDS, expected['center'].numpy())
-    assert np.array_equal(NORM_PRECISION_THRESHOLDS, expected['center_norm'].numpy())
+def test_golden_thresholds(goldens):
+    for golden in goldens:
+        expected = golden['thresholds']
+        assert np.array_equal(SUCCESS_THRESHOLDS, expected['overlap'].numpy())
+        assert np.array_equal(PRECISION_THRESHOLDS, expected['center'].numpy())
+        assert np.array_equal(NORM_PRECISION_THRESHOLDS, expected['center_norm'].numpy())
 
 
-def test_golden_frames(golden):
-    for variant, sequences in golden['per_frame'].items():
-        for name, expected in sequences.items():
-            errors = errors_of(golden['sequences'][name], PROTOCOL_OF[variant])
-            assert np.array_equal(errors.valid, expected['valid'].numpy())
+def test_golden_frames(goldens):
+    for golden in goldens:
+        for variant, sequences in golden['per_frame'].items():
+            for name, expected in sequences.items():
+                errors = errors_of(golden['sequences'][name], PROTOCOL_OF[variant])
+                assert np.array_equal(errors.valid, expected['valid'].numpy())
+                for ours, key in (
+                    (errors.iou, 'iou'),
+                    (errors.centre_error, 'center_err'),
+                    (errors.norm_error, 'center_err_norm'),
+                ):
+                    np.testing.assert_allclose(ours, expected[key].numpy(), rtol=1e-9, atol=1e-12)
+
+
+def test_golden_curves_and_scores(goldens):
+    for golden in goldens:
+        checked = 0
+        for variant, expected in golden['expected'].items():
+            if variant.startswith('mmtracking'):
+                continue  # another evaluator, listed for its distance to these
+            exclude = variant.endswith('_exclude_invalid')
+            protocol = PROTOCOL_OF.get(variant.removesuffix('_exclude_invalid'), 'lasot_matlab')
+            names = list(expected['per_sequence'])
+            curves = [
+                sequence_curves(errors_of(golden['sequences'][name], protocol), exclude)
+                for name in names
+            ]
             for ours, key in (
-                (errors.iou, 'iou'),
-                (errors.centre_error, 'center_err'),
-                (errors.norm_error, 'center_err_norm'),
+                ([curve.success for curve in curves], 'success_curves'),
+                ([curve.precision for curve in curves], 'precision_curves'),
+                ([curve.norm_precision for curve in curves], 'norm_precision_curves'),
+                ([curve.mean_overlap for curve in curves], 'avg_overlap_valid'),
             ):
-                np.testing.assert_allclose(ours, expected[key].numpy(), rtol=1e-9, atol=1e-12)
-
-
-def test_golden_curves_and_scores(golden):
-    checked = 0
-    for variant, expected in golden['expected'].items():
-        if variant.startswith('mmtracking'):
-            continue  # another evaluator, listed for its distance to these
-        exclude = variant.endswith('_exclude_invalid')
-        protocol = PROTOCOL_OF.get(variant.removesuffix('_exclude_invalid'), 'lasot_matlab')
-        names = list(expected['per_sequence'])
-        curves = [
-            sequence_curves(errors_of(golden['sequences'][name], protocol), exclude)
-            for name in names
-        ]
-        for ours, key in (
-            ([curve.success for curve in curves], 'success_curves'),
-            ([curve.precision for curve in curves], 'precision_curves'),
-            ([curve.norm_precision for curve in curves], 'norm_precision_curves'),
-            ([curve.mean_overlap for curve in curves], 'avg_overlap_valid'),
-        ):
-            if key in expected:
-                np.testing.assert_allclose(ours, expected[key].numpy(), atol=1e-7)
-        for name, curve in zip(names, curves):
-            assert_scores(dataset_scores([curve], protocol), expected['per_sequence'][name])
-        lasot = [c for n, c in zip(names, curves) if golden['sequences'][n]['dataset'] == 'lasot']
-        assert_scores(dataset_scores(lasot, protocol), expected['mean_lasot5'])
-        if 'mean_all6' in expected:
-            assert_scores(dataset_scores(curves, protocol), expected['mean_all6'])
-        checked += 1
-    assert checked >= 3
+                if key in expected:
+                    np.testing.assert_allclose(ours, expected[key].numpy(), atol=1e-7)
+            for name, curve in zip(names, curves):
+                assert_scores(dataset_scores([curve], protocol), expected['per_sequence'][name])
+            lasot = [
+                c for n, c in zip(names, curves) if golden['sequences'][n]['dataset'] == 'lasot'
+            ]
+            assert_scores(dataset_scores(lasot, protocol), expected['mean_lasot5'])
+            if 'mean_all6' in expected:
+                assert_scores(dataset_scores(curves, protocol), expected['mean_all6'])
+            checked += 1
+        assert checked >= 3
 
 
 def assert_scores(ours, expected):
@@ -165,21 +159,22 @@ def assert_scores(ours, expected):
         assert ours[name] == pytest.approx(float(expected[key]), rel=1e-5)
 
 
-def test_golden_error_cases(golden):
-    for case, outcome in golden['error_cases'].items():
-        what, dataset = case.rsplit('_', 1)
-        predicted, truth = PREDICTED.copy(), TRUTH.copy()
-        if what == 'nan_prediction':
-            predicted[1] = np.nan
-        elif what == 'negative_size_prediction':
-            predicted[1, 2] = -1
-        elif what == 'nan_gt':
-            truth[1] = np.nan
-        else:
-            assert what == 'short_prediction'
-            predicted = predicted[:2]
-        if outcome == 'ok':
-            frame_errors(predicted, truth, None, 'pytracking', dataset)
-        else:
-            with pytest.raises(UserError):
+def test_golden_error_cases(goldens):
+    for golden in goldens:
+        for case, outcome in golden['error_cases'].items():
+            what, dataset = case.rsplit('_', 1)
+            predicted, truth = PREDICTED.copy(), TRUTH.copy()
+            if what == 'nan_prediction':
+                predicted[1] = np.nan
+            elif what == 'negative_size_prediction':
+                predicted[1, 2] = -1
+            elif what == 'nan_gt':
+                truth[1] = np.nan
+            else:
+                assert what == 'short_prediction'
+                predicted = predicted[:2]
+            if outcome == 'ok':
                 frame_errors(predicted, truth, None, 'pytracking', dataset)
+            else:
+                with pytest.raises(UserError):
+                    frame_errors(predicted, truth, None, 'pytracking', dataset)

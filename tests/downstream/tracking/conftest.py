@@ -1,9 +1,14 @@
 """A LaSOT folder of textured squares that move over noise: a target that is easy to follow."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
+import torch
+
+from downstream.tracking.model import OneStreamTracker
 
 WIDTH, HEIGHT = 96, 72
 
@@ -35,3 +40,50 @@ def write_lasot(root: Path, train: int = 4, test: int = 3, frames: int = 12) -> 
         write_sequences(root, names, frames)
         (root / f'{file}.txt').write_text('\n'.join(names) + '\n')
     return root
+
+
+@pytest.fixture
+def make_lasot(tmp_path) -> Callable[..., Path]:
+    """`write_lasot` into this test's folder."""
+    return lambda **counts: write_lasot(tmp_path, **counts)
+
+
+@pytest.fixture(scope='module')
+def lasot_root(tmp_path_factory) -> Path:
+    """One LaSOT folder for the tests of a module that only read."""
+    return write_lasot(tmp_path_factory.mktemp('lasot'))
+
+
+@pytest.fixture(scope='session')
+def golden(shared: Path) -> Callable[[str], list[dict]]:
+    """`golden('tracking_losses')`: every golden file of that family."""
+
+    def load(family: str) -> list[dict]:
+        files = sorted((shared / 'golden').glob(f'{family}*.pt'))
+        assert files, f'no golden/{family}*.pt under {shared}'
+        return [torch.load(file, weights_only=True) for file in files]
+
+    return load
+
+
+@pytest.fixture
+def make_model() -> Callable[..., OneStreamTracker]:
+    """A tracker of width 32 and depth 2 on crops of 32 and 64 px."""
+
+    def make(**options) -> OneStreamTracker:
+        backbone = {
+            'type': 'mim_backbones.MIMViT',
+            'arch': {'embed_dim': 32, 'depth': 2, 'num_heads': 2},
+            'img_size': 64,
+            'patch_size': 8,
+            'cls_token': False,
+        }
+        arguments = {
+            'backbone': backbone,
+            'head': {'channels': 16, 'score_prior': 0.01, 'size_prior': 0.25},
+            'template_size': 32,
+            'search_size': 64,
+        }
+        return OneStreamTracker(**{**arguments, **options})
+
+    return make

@@ -1,0 +1,108 @@
+import pytest
+import torch
+
+from downstream.tracking.head import FLOOR, CenterHead, HeadMaps, decode, hann_window
+
+
+def test_decode_by_hand():
+    score = torch.zeros(1, 1, 4, 4)
+    score[0, 0, 1, 2] = score[0, 0, 3, 0] = 0.9  # the first of equals: row 1, column 2
+    size, offset = torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 4)
+    size[0, :, 1, 2] = torch.tensor([0.5, 0.25])
+    offset[0, :, 1, 2] = torch.tensor([0.4, -0.2])
+    box, best = decode(HeadMaps(score, size, offset))
+    assert box[0].tolist() == pytest.approx([2.4 / 4, 0.8 / 4, 0.5, 0.25])
+    assert best.item() == pytest.approx(0.9)
+    # a weight that hides the first cell leaves the second
+    weight = torch.ones(4, 4)
+    weight[1] = 0
+    assert decode(HeadMaps(score, size, offset), weight)[0][0].tolist() == [0, 0.75, 0, 0]
+
+
+def test_window_by_hand():
+    # n = 3: 0.5 (1 - cos(k pi / 2)), k = 1, 2, 3
+    line = torch.tensor([0.5, 1, 0.5])
+    torch.testing.assert_close(hann_window(3), line[:, None] * line)
+
+
+def test_maps_shapes_ranges_and_priors():
+    torch.manual_seed(0)
+    head = CenterHead(16, channels=16, score_prior=0.01, size_prior=0.25)
+    with torch.no_grad():
+        for parameter in (*head.score[-1].parameters(), *head.size[-1].parameters()):
+            parameter.mul_(0 if parameter.dim() > 1 else 1)
+    maps = head(torch.randn(2, 16, 5, 5))
+    assert [tuple(m.shape) for m in maps] == [(2, 1, 5, 5), (2, 2, 5, 5), (2, 2, 5, 5)]
+    torch.testing.assert_close(maps.score, torch.full((2, 1, 5, 5), 0.01))
+    torch.testing.assert_close(maps.size, torch.full((2, 2, 5, 5), 0.25))
+    assert all(m.dtype == torch.float32 for m in maps)
+
+
+def test_probabilities_stay_off_0_and_1_in_bf16():
+    torch.manual_seed(0)
+    head = CenterHead(8, channels=8)
+    with torch.autocast('cpu', torch.bfloat16):
+        maps = head(1e4 * torch.randn(4, 8, 4, 4))
+    assert maps.score.min() >= FLOOR
+    assert maps.score.max() <= 1 - FLOOR
+    assert (1 - maps.score).log().isfinite().all()
+
+
+def test_channels_must_divide():
+    with pytest.raises(ValueError, match='channels=12'):
+        CenterHead(8, channels=12)
+
+
+# ------------------------------------------------------ OSTrack's own (golden/README.md, Tracking)
+
+
+def test_golden_windows_and_decode(golden):
+    for case in golden('tracking_crop_decode'):
+        for key, window in case['hann'].items():
+            kind, size = key.split('_')
+            ours = (
+                hann_window(int(size)) if kind == 'hann2d' else hann_window(int(size)).diag() ** 0.5
+            )
+            torch.testing.assert_close(ours, window.reshape(ours.shape), rtol=1e-5, atol=1e-7)
+        expected = case['decode']
+        maps = HeadMaps(expected['score_map'], expected['size_map'], expected['offset_map'])
+        window = hann_window(maps.score.shape[-1])
+        for weight, suffix in ((None, ''), (window, '_with_hann')):
+            boxes, best = decode(maps, weight)
+            torch.testing.assert_close(boxes, expected[f'boxes{suffix}'], rtol=1e-5, atol=1e-6)
+            torch.testing.assert_close(
+                best, expected[f'max_score{suffix}'].flatten(), rtol=1e-5, atol=0
+            )
+
+
+def test_golden_head(golden):
+    for case in golden('tracking_ostrack_forward'):
+        config, outputs = case['config'], case['outputs']
+        head = CenterHead(config['arch']['embed_dim'], config['head_channels']).eval()
+        head.load_state_dict(ours_of(case['state_dict']))
+        cells = config['search_size'] // config['stride']
+        checked = 0
+        for expected in outputs.values():
+            if 'backbone_feat' not in expected:
+                continue
+            search = expected['backbone_feat'][:, -cells * cells :]
+            with torch.no_grad():
+                maps = head(search.transpose(1, 2).unflatten(2, (cells, cells)))
+            for name in HeadMaps._fields:
+                torch.testing.assert_close(
+                    getattr(maps, name), expected[f'{name}_map'], rtol=1e-5, atol=1e-5
+                )
+            checked += 1
+        assert checked
+
+
+def ours_of(official):
+    """box_head.conv3_ctr.0.weight -> score.2.0.weight; the offset and size towers alike."""
+    towers = {'ctr': 'score', 'size': 'size', 'offset': 'offset'}
+    state = {}
+    for key, value in official.items():
+        if key.startswith('box_head.conv'):
+            layer, rest = key.removeprefix('box_head.conv').split('.', 1)
+            number, tower = layer.split('_')
+            state[f'{towers[tower]}.{int(number) - 1}.{rest}'] = value
+    return state
