@@ -3,7 +3,8 @@
 Each package brings its own commands and none imports another to be listed. A command module
 imports nothing heavy at its top, so that `--help` stays quick.
 
-Exit codes: 0 done; 1 the command ran and found a problem; 2 the user can mend it (one line says how).
+Exit codes: 0 done; 1 the command ran and found a problem; 2 the user can mend it (one line says
+how).
 """
 
 import sys

@@ -99,7 +99,9 @@ def load_data_spec(path: str | Path) -> DataSpec:
     if path.is_dir():
         path = path / 'data.yaml'
     if not path.is_file():
-        raise UserError(f'data file {path} does not exist; `mimbench synth OUT` writes OUT/data.yaml')
+        raise UserError(
+            f'data file {path} does not exist; `mimbench synth OUT` writes OUT/data.yaml'
+        )
     try:
         content = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
@@ -108,8 +110,10 @@ def load_data_spec(path: str | Path) -> DataSpec:
         raise UserError(f'data file {path} must map {", ".join(SECTIONS)} to their data sets')
     unknown = set(content) - set(SECTIONS)
     if unknown:
-        raise UserError(f'data file {path}: unknown {sorted(unknown)}; known: {", ".join(SECTIONS)}')
-    sections = {
+        raise UserError(
+            f'data file {path}: unknown {sorted(unknown)}; known: {", ".join(SECTIONS)}'
+        )
+    sections: dict[str, Any] = {
         name: _section(path, name, SECTIONS[name], values) for name, values in content.items()
     }
     return DataSpec(file=path, **sections)

@@ -78,5 +78,3 @@ def data_roots(source: str | None) -> tuple[dict[str, str], str | None]:
         return {}, str(error)
     named = {name: getattr(spec, name) for name in SECTIONS}
     return {name: str(section.root) for name, section in named.items() if section}, None
-
-

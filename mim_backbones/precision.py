@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -43,7 +44,7 @@ class AutoPrecisionOptimWrapper(OptimWrapper):
         precision: 'auto' (bf16 where it is fast), 'bf16' or 'fp32'.
     """
 
-    def __init__(self, precision: str = 'auto', **kwargs) -> None:
+    def __init__(self, precision: str = 'auto', **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if precision not in PRECISIONS:
             raise ValueError(f'precision={precision!r}; known: {", ".join(PRECISIONS)}')

@@ -83,7 +83,9 @@ class MIMViT(MIMBackbone):
         one_of('rel_pos_bias', rel_pos_bias, ('none', 'shared', 'per_block'))
         one_of('qkv_bias', qkv_bias, ('joint', 'qv', 'none'))
         if window_size and cls_token:
-            raise ValueError('MIMViT: windowed blocks have no place for a CLS token; cls_token=False')
+            raise ValueError(
+                'MIMViT: windowed blocks have no place for a CLS token; cls_token=False'
+            )
         if window_size and rel_pos_bias != 'none':
             raise ValueError('MIMViT: windowed blocks take decomposed_rel_pos, not rel_pos_bias')
         self.embed_dim = size['embed_dim']

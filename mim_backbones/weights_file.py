@@ -91,7 +91,9 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
     try:
         return dict(load_file(path))
     except SafetensorError as error:
-        raise CheckpointError(f'checkpoint {path} is no readable safetensors file: {error}') from error
+        raise CheckpointError(
+            f'checkpoint {path} is no readable safetensors file: {error}'
+        ) from error
 
 
 def _read_pickle(path: Path, trust: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""mim_backbones imports neither other package, they never import each other, nothing imports tools."""
+"""mim_backbones imports neither other package, they never import each other or tools."""
 
 import ast
 import subprocess
@@ -44,9 +44,17 @@ def test_packages_without_a_downstream_stack() -> None:
     subprocess.run([sys.executable, '-c', code], check=True)
 
 
-@pytest.mark.parametrize('module', ['mim_backbones.cli', 'mim_backbones.commands.doctor',
-                                    'pretrain.commands.reconstruct', 'downstream.commands.eval',
-                                    'downstream.commands.report', 'downstream.commands.synth'])
+@pytest.mark.parametrize(
+    'module',
+    [
+        'mim_backbones.cli',
+        'mim_backbones.commands.doctor',
+        'pretrain.commands.reconstruct',
+        'downstream.commands.eval',
+        'downstream.commands.report',
+        'downstream.commands.synth',
+    ],
+)
 def test_commands_import_nothing_heavy(module: str) -> None:
     code = (
         f'import sys, {module}\n'

@@ -8,16 +8,18 @@ import os
 import sys
 from pathlib import Path
 
-import mim_backbones  # noqa: F401  before mmengine, for the import stand-ins
 from mmengine.config import DictAction
 
+import mim_backbones  # noqa: F401  before mmengine, for the import stand-ins
 from mim_backbones.errors import UserError
-from mim_backbones.training.launch import build_runner, read_config
+from mim_backbones.training.launch import build_errors_in_one_line, build_runner, read_config
 from mim_backbones.weights_file import read_weights_file
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument('config')
     parser.add_argument('checkpoint')
     parser.add_argument('--work-dir', help='logs and results; default work_dirs/CONFIG')
@@ -35,7 +37,9 @@ def test(args: argparse.Namespace) -> None:
     cfg.launcher = args.launcher
     cfg.load_from = args.checkpoint
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
-    build_runner(cfg).test()
+    runner = build_runner(cfg)
+    with build_errors_in_one_line(args.config):
+        runner.test()
 
 
 if __name__ == '__main__':

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from downstream.atomic_file import write_atomically
+from mim_backbones.atomic_file import write_atomically
 from mim_backbones.errors import UserError
 
 Array = NDArray

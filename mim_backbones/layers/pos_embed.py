@@ -7,7 +7,9 @@ from torch import Tensor
 Grid = tuple[int, int]
 
 
-def sincos_pos_embed(embed_dim: int, grid: Grid, num_prefix: int = 0, x_first: bool = True) -> Tensor:
+def sincos_pos_embed(
+    embed_dim: int, grid: Grid, num_prefix: int = 0, x_first: bool = True
+) -> Tensor:
     """Fixed 2-D sine-cosine table, (1, num_prefix + H*W, D) float32, prefix rows zero.
 
     Half of the channels encode one axis, half the other; each half is sines then cosines of

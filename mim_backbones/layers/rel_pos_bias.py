@@ -32,8 +32,9 @@ class RelPosBias(nn.Module):
 
     def forward(self, grid: Grid) -> Tensor:
         """Bias (heads, N, N) for a token grid, N = H*W (+ 1 with CLS, first)."""
-        table = self.relative_position_bias_table
-        table = resize_rel_pos_table(table, self.grid, grid, CLS_ROWS * self.cls_token)
+        table = resize_rel_pos_table(
+            self.relative_position_bias_table, self.grid, grid, CLS_ROWS * self.cls_token
+        )
         index = rel_pos_index(grid, self.cls_token).to(table.device)
         return table[index.flatten()].view(*index.shape, -1).permute(2, 0, 1)
 

@@ -30,6 +30,10 @@ BUILDER_KEYS = {
     'by_epoch',
 }  # fmt: skip
 LOADER_EXTRAS = {'num_batch_per_epoch', 'indices'}
+REGISTERED = (
+    r'model|model\.(backbone|neck|head|target)|optim_wrapper(\.optimizer)?|custom_hooks\.\d+'
+    r'|(train|val|test)_dataloader\.(dataset|sampler)|(train|val|test)_cfg|param_scheduler\.\d+'
+)
 PLAIN_DICTS = {
     'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
     'randomness': {'seed', 'diff_rank_seed', 'deterministic'},
@@ -70,9 +74,16 @@ def check_config(cfg: Config, option_keys: Iterable[str] = ()) -> None:
 
 
 def check_typed(path: str, node: Mapping[str, Any], scope: str) -> None:
-    """A dict with a `type` may hold only what that class takes."""
+    """A dict with a `type` may hold only what that class takes.
+
+    A type nobody registered is refused where mmengine looks it up in a registry; elsewhere (the
+    `nms` of a test_cfg, say) a type may name something else.
+    """
     accepted: set[str] = set()
-    for cls in find_classes(node['type'], scope):
+    classes = find_classes(node['type'], scope)
+    if not classes and re.fullmatch(REGISTERED, path):
+        raise UserError(f'config key {path}: nothing is registered as {node["type"]!r}')
+    for cls in classes:
         function = cls.__init__ if inspect.isclass(cls) else cls
         parameters = inspect.signature(function).parameters.values()
         if any(p.kind is p.VAR_KEYWORD for p in parameters):

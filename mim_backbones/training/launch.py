@@ -1,6 +1,8 @@
 """Config file -> mmengine Runner, with one clear line for a user's mistake."""
 
-import re
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 
 from mim_backbones.errors import UserError
-from mim_backbones.training import atomic_files  # noqa: F401  registers the atomic backend
+from mim_backbones.training import atomic_backend  # noqa: F401  registers it
 from mim_backbones.training.config_check import check_config
 from mim_backbones.training.distributed import init_distributed
 from mim_backbones.training.resume import allow_own_checkpoints
@@ -43,17 +45,24 @@ def build_runner(cfg: Config) -> Runner:
     allow_own_checkpoints()
     wrapper = cfg.setdefault('model_wrapper_cfg', ConfigDict(type='mim_backbones.DeviceDDP'))
     wrapper.setdefault('broadcast_buffers', False)
-    try:
+    with build_errors_in_one_line(str(cfg.filename)):
         return Runner.from_cfg(cfg)
-    except (KeyError, TypeError) as error:
-        # mmengine wraps what a constructor refuses; its text names the class and the key.
-        text = ' '.join(str(error).split())
-        if re.search(r'unexpected keyword argument|is not in the \S+ registry', text):
-            raise UserError(f'config {cfg.filename}: {text}') from error
-        raise
-    except ValueError as error:
-        # Constructors refuse values so (style: check at the door).
-        raise UserError(f'config {cfg.filename}: {error}') from error
+
+
+@contextmanager
+def build_errors_in_one_line(config: str) -> Iterator[None]:
+    """Turn what a constructor refuses while a config is built into a UserError.
+
+    mmengine builds datasets and optimizers only when training starts, so this goes around
+    `runner.train()` too. Errors from anywhere else are bugs and keep their traceback.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        if not any(frame.name == 'build_from_cfg' for frame in frames):
+            raise
+        raise UserError(f'config {config}: {" ".join(str(error).split())}') from error
 
 
 def check_writable(folder: str | Path) -> None:
@@ -65,4 +74,6 @@ def check_writable(folder: str | Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise UserError(f'cannot write to {folder}: {error.strerror}; give another folder') from error
+        raise UserError(
+            f'cannot write to {folder}: {error.strerror}; give another folder'
+        ) from error

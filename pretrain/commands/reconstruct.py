@@ -24,12 +24,11 @@ def reconstruct(
       mimbench reconstruct work_dirs/simmim/epoch_800.pth data/imagenet/val --out simmim.png
       mimbench reconstruct work_dirs/demo/epoch_16.pth cat.jpg --scale 2
     """
-    from mim_backbones.training.atomic_files import replace_when_done
+    from mim_backbones.atomic_file import write_atomically
     from mim_backbones.training.launch import check_writable
     from pretrain.reconstruction import choose_images, reconstruction_picture
 
     check_writable(out.absolute().parent)
     picture = reconstruction_picture(checkpoint, choose_images(images, count), seed, scale)
-    with replace_when_done(out) as temporary:
-        picture.save(temporary, format='PNG')
+    write_atomically(out, lambda stream: picture.save(stream, format='PNG'))
     click.echo(out)

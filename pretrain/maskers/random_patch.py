@@ -9,9 +9,7 @@ from pretrain.registry import TRANSFORMS
 Grid = tuple[int, int]
 
 
-def random_patch_mask(
-    grid: Grid, unit: int, ratio: float, rng: np.random.Generator
-) -> np.ndarray:
+def random_patch_mask(grid: Grid, unit: int, ratio: float, rng: np.random.Generator) -> np.ndarray:
     """Hide ceil(ratio * units) units of unit x unit patches.
 
     Returns:

@@ -1,9 +1,9 @@
 """SimMIM: regress raw pixels where the image was hidden.
 
-    L = 1 / (3 |M|) * sum over hidden pixels p of |x_p - y_p|        M: hidden pixels
-    paper: arXiv 2111.09886, sections 3.1-3.4; 82.8 top-1 with Swin-B in the released recipe
-    mask   random 32 px squares, maskers/random_patch.py   target  the image, targets/pixel.py
-    head   one linear layer, heads/pixel_shuffle.py        recipe  configs/pretrain/simmim.py
+L = 1 / (3 |M|) * sum over hidden pixels p of |x_p - y_p|        M: hidden pixels
+paper: arXiv 2111.09886, sections 3.1-3.4; 82.8 top-1 with Swin-B in the released recipe
+mask   random 32 px squares, maskers/random_patch.py   target  the image, targets/pixel.py
+head   one linear layer, heads/pixel_shuffle.py        recipe  configs/pretrain/simmim.py
 """
 
 from torch import Tensor

@@ -1,13 +1,10 @@
-import os
-from pathlib import Path
-
 import pytest
 import torch
 
 from mim_backbones.feature_pyramid import BlockPyramid, SimpleFeaturePyramid
 from mim_backbones.vit import MIMViT
 
-SHARED = os.environ.get('MIMBENCH_SHARED')
+CLOSE = {'atol': 1e-5, 'rtol': 1e-5}
 
 
 @pytest.mark.parametrize(
@@ -64,11 +61,10 @@ def test_block_pyramid_takes_one_map_per_stride(patch_size):
         neck([torch.randn(2, 16, side, side)])
 
 
-@pytest.mark.skipif(not SHARED, reason='needs golden tensors: set MIMBENCH_SHARED')
 @pytest.mark.parametrize('tag', ['same', 'large', 'small'])
-def test_block_pyramid_equals_beit(tag):
+def test_block_pyramid_equals_beit(shared, tag):
     """Provenance: golden/README.md, beitv2_backbone_rpb_p16.pt (released BEiT v2 code)."""
-    golden = torch.load(Path(SHARED) / 'golden' / 'beitv2_backbone_rpb_p16.pt', weights_only=True)
+    golden = torch.load(shared / 'golden' / 'beitv2_backbone_rpb_p16.pt', weights_only=True)
     neck = BlockPyramid(48).eval()
     neck.load_state_dict(golden['fpn_state_dict'])
     side = golden[f'{tag}_img_size'] // 16
@@ -81,12 +77,8 @@ def test_block_pyramid_equals_beit(tag):
         torch.testing.assert_close(maps[level], golden[f'{tag}_pyramid'][level], **CLOSE)
 
 
-CLOSE = {'atol': 1e-5, 'rtol': 1e-5}
-
-
-@pytest.mark.skipif(not SHARED, reason='needs golden tensors: set MIMBENCH_SHARED')
-def test_image_to_pyramid_equals_beit():
-    golden = torch.load(Path(SHARED) / 'golden' / 'beitv2_backbone_rpb_p16.pt', weights_only=True)
+def test_image_to_pyramid_equals_beit(shared):
+    golden = torch.load(shared / 'golden' / 'beitv2_backbone_rpb_p16.pt', weights_only=True)
     backbone = MIMViT(
         arch={'embed_dim': 48, 'depth': 4, 'num_heads': 4}, img_size=96, patch_size=16,
         pos_embed='none', rel_pos_bias='shared', qkv_bias='qv', layer_scale=0.1,

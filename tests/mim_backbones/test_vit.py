@@ -1,5 +1,5 @@
-import timm
 import pytest
+import timm
 import torch
 
 from mim_backbones.vit import MIMViT

@@ -24,7 +24,9 @@ class Hostile:
 
 def test_reads_both_formats(tmp_path) -> None:
     state = {'a.weight': torch.arange(3.0)}
-    torch.save({'model': state, 'args': Namespace(lr=0.1), 'best': np.float64(3)}, tmp_path / 'a.pth')
+    torch.save(
+        {'model': state, 'args': Namespace(lr=0.1), 'best': np.float64(3)}, tmp_path / 'a.pth'
+    )
     save_file(state, tmp_path / 'a.safetensors')
     pickled = read_weights_file(tmp_path / 'a.pth')
     assert torch.equal(pickled['model']['a.weight'], state['a.weight'])
@@ -69,7 +71,9 @@ def test_missing_file_folder_and_broken_safetensors(tmp_path) -> None:
         read_weights_file(tmp_path / 'x.safetensors')
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_damaged_files_end_in_one_clear_error(tmp_path, data) -> None:
     path = tmp_path / 'whole.pth'

@@ -1,6 +1,6 @@
 import pytest
 
-from downstream.atomic_file import write_atomically, write_bytes_atomically
+from mim_backbones.atomic_file import write_atomically, write_bytes_atomically
 from mim_backbones.errors import UserError
 
 

@@ -1,0 +1,1 @@
+"""Measurements behind `mimbench bench`: functions that return rows, and print nothing."""

@@ -1,0 +1,39 @@
+import json
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from mim_backbones.bench import ops
+from mim_backbones.commands.bench import bench
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def one_small_case(monkeypatch):
+    case = ops.Case('nms', 'none at all', lambda: torch.ones(10), lambda: torch.ones(10).sum())
+    monkeypatch.setattr(ops, '_cases', lambda: iter([case]))
+
+
+@pytest.mark.usefixtures('one_small_case')
+def test_ops_as_json_and_as_a_table():
+    result = CliRunner().invoke(bench, ['ops', '--repeats', '1', '--json'])
+    assert result.exit_code == 0, result.output
+    (row,) = json.loads(result.output)
+    assert row['op'] == 'nms'
+    assert row['seconds'] > 0
+    assert row['speedup'] == pytest.approx(row['naive_seconds'] / row['seconds'])
+    table = CliRunner().invoke(bench, ['ops', '--threads', '1']).output.splitlines()
+    assert table[0].split()[:3] == ['op', 'case', 'provider']
+    assert table[1].startswith('nms')
+
+
+def test_cases_cover_every_op_and_run():
+    from mim_backbones.standins.providers import OPS
+
+    cases = list(ops._cases())
+    assert {case.op for case in cases} <= set(OPS)
+    for case in cases:
+        if case.op == 'roi_align':
+            case.call()

@@ -1,0 +1,71 @@
+import pytest
+from mmengine.config import Config
+
+from mim_backbones.errors import UserError
+from mim_backbones.training.config_check import check_config, used_names
+from mim_backbones.training.launch import build_runner, read_config
+
+RECIPE = """
+_base_ = './base.py'
+width = 32
+unread = 3
+model = dict(
+    type='mim_backbones.MIMViT', patch_size=8, img_size=width,
+    arch=dict(embed_dim=width, depth=1, num_heads=1))
+"""
+BASE = """
+batch = 4  # a helper variable of the base
+train_dataloader = dict(batch_size=batch, num_workers=0)
+env_cfg = dict(cudnn_benchmark=False)
+work_dir = 'x'
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    (tmp_path / 'base.py').write_text(BASE)
+    (tmp_path / 'recipe.py').write_text(RECIPE.replace('unread = 3\n', ''))
+    return tmp_path / 'recipe.py'
+
+
+def test_helper_variables_that_are_used_are_fine(recipe) -> None:
+    assert used_names(str(recipe)) == {'width', 'batch'}
+    check_config(Config.fromfile(recipe))
+
+
+def test_a_variable_nobody_uses_is_refused(recipe) -> None:
+    recipe.write_text(RECIPE)
+    with pytest.raises(UserError, match="'unread': nothing reads it"):
+        check_config(Config.fromfile(recipe))
+
+
+@pytest.mark.parametrize(('option', 'message'), [
+    ({'train_dataloder.batch_size': 4}, "did you mean 'train_dataloader'"),
+    ({'width': 64}, 'nothing reads it once the file is parsed'),
+    ({'model.patchsize': 8}, r"model\.patchsize: mim_backbones.MIMViT .*mean 'patch_size'"),
+    ({'train_dataloader.batchsize': 8}, "did you mean 'batch_size'"),
+    ({'env_cfg.cudnn_bench': True}, "did you mean 'cudnn_benchmark'"),
+])  # fmt: skip
+def test_overrides_that_nothing_reads(recipe, option: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        read_config(recipe, option)
+
+
+def test_files_that_are_no_configs(tmp_path) -> None:
+    with pytest.raises(UserError, match='does not exist'):
+        read_config(tmp_path / 'none.py')
+    (tmp_path / 'broken.py').write_text('model = dict(\n')
+    with pytest.raises(UserError, match='line 1'):
+        read_config(tmp_path / 'broken.py')
+
+
+def test_a_refused_value_and_an_unwritable_folder_are_one_line(recipe, tmp_path) -> None:
+    no_loader = {'train_dataloader': None}
+    wrong = {'model.pos_embed': 'learnt', 'work_dir': str(tmp_path / 'run')}
+    cfg = read_config(recipe, {**no_loader, **wrong})
+    with pytest.raises(UserError, match="pos_embed='learnt'"):
+        build_runner(cfg)
+    (tmp_path / 'file').touch()
+    cfg = read_config(recipe, {**no_loader, 'work_dir': str(tmp_path / 'file' / 'run')})
+    with pytest.raises(UserError, match='cannot write to'):
+        build_runner(cfg)
