@@ -84,11 +84,11 @@ fi
 echo "mimbench: installing the $stack stack into $venv"
 echo "$stack ${built:-no-ops}" >"$stamp"
 : >"$log"
-export MMCV_WITH_OPS=0
+unset MMCV_WITH_OPS # built in isolation mmcv sees no torch and skips its ops; 0 would rename it
 
 pip install --constraint "$wanted" pip
 # torch first, with what its build needs (a CUDA build brings its libraries). The rest is listed in
-# full and installed as listed: resolving would add opencv-python, which fights opencv-python-headless
+# full and installed as listed: resolving would add opencv-python, which fights the headless one
 # over the folder cv2 and does not import without libGL.
 pip install --constraint "$wanted" torch torchvision
 pip install --no-deps --build-constraint "$root/tools/constraints/base.txt" --requirement "$wanted"
