@@ -1,14 +1,18 @@
 """One-stream tracking: template and search tokens go through the same ViT together.
 
-z = embed(template), x = embed(search);  [z, x] -> ViT -> search tokens -> centre head -> box
-loss = focal + 2 (1 - GIoU) + 5 L1 (losses.py)
+    z = embed(template) + e_z,  x = embed(search) + e_x
+    [z, x] -> ViT -> search tokens -> centre head -> box;  loss = focal + 2 (1 - GIoU) + 5 L1
+
 paper: arXiv 2203.11991 (OSTrack), section 3, without candidate elimination
-recipe: configs/downstream/tracking/
+head: head.py   loss: losses.py   data: pairs.py   recipes: configs/downstream/tracking/
+
+The published code trains two tables of positions, one for each crop, that start as the backbone's
+resized. e_z and e_x are what is added to the backbone's: they start at zero.
 """
 
 import torch
 from mmengine.model import BaseModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from downstream.registry import MODELS
 from downstream.tracking.dataset import Sequence
@@ -68,6 +72,8 @@ class OneStreamTracker(BaseModel):
         self.loss_weights = loss_weights or {}
         self.margin = margin
         self.published = published
+        self.template_pos = nn.Parameter(self._no_positions(template_size))
+        self.search_pos = nn.Parameter(self._no_positions(search_size))
         self.register_buffer('hann', hann_window(search_size // patch), persistent=False)
 
     def forward(
@@ -85,7 +91,7 @@ class OneStreamTracker(BaseModel):
         if isinstance(inputs, list):
             assert mode == 'predict'
             return track_sequences(self, inputs, batch_size=len(inputs))
-        maps = self.locate(self.backbone.embed_patches(inputs['template']), inputs['search'])
+        maps = self.locate(self.embed_template(inputs['template']), inputs['search'])
         if mode == 'tensor':
             return maps
         assert mode == 'loss'
@@ -93,10 +99,17 @@ class OneStreamTracker(BaseModel):
         predicted, _ = decode(maps)
         return tracking_losses(maps.score, predicted, boxes.float(), **self.loss_weights)
 
+    def embed_template(self, template: Tensor) -> Tensor:
+        """(B, 3, T, T), normalised -> tokens (B, N, D); the same for a whole sequence."""
+        return self.backbone.embed_patches(template) + self.template_pos
+
     def locate(self, template: Tensor, search: Tensor) -> HeadMaps:
         """Template tokens (B, N, D) and search crops (B, 3, S, S), normalised -> HeadMaps."""
-        tokens = self.backbone.embed_patches(search)
+        tokens = self.backbone.embed_patches(search) + self.search_pos
         height, width = (length // self.backbone.patch_size for length in search.shape[-2:])
         encoded = self.backbone.encode(torch.cat([template, tokens], dim=1))
         found = encoded[:, template.shape[1] :].transpose(1, 2).unflatten(2, (height, width))
         return self.head(found.contiguous())
+
+    def _no_positions(self, size: int) -> Tensor:
+        return torch.zeros(1, (size // self.backbone.patch_size) ** 2, self.backbone.embed_dim)

@@ -38,7 +38,7 @@ class Tracker:
         self.box = np.array(box, dtype=np.float64)
         window = window_around(self.box, model.template_factor)
         crop = cut(image, window, model.template_size, model.published)
-        self.template = model.backbone.embed_patches(_normalised(model, [crop]))[0]
+        self.template = model.embed_template(_normalised(model, [crop]))[0]
 
     def update(self, image: np.ndarray) -> tuple[np.ndarray, float]:
         """The box (4,) xywh in the next image and its score in (0, 1)."""
