@@ -154,7 +154,7 @@ def _section(file: Path, name: str, kind: type[Section], values: Any) -> Section
 
 def _expand(text: str, file: Path) -> str:
     def value(match: re.Match[str]) -> str:
-        found = os.environ.get(match['name'], match['default'])
+        found = os.environ.get(match['name']) or match['default']  # empty is unset, as in sh
         if found is None:
             raise UserError(f'data file {file}: environment variable {match["name"]} is not set')
         return found

@@ -21,25 +21,34 @@ class SeededSampler(Sampler):
         dataset: anything with a length.
         shuffle: a new permutation each epoch.
         seed: of the run.
+        samples_per_epoch: length of an epoch over all processes; None for one pass over the
+            images. A fixed length gives data sets of any size the same number of steps.
     """
 
-    def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Sized,
+        shuffle: bool = True,
+        seed: int | None = None,
+        samples_per_epoch: int | None = None,
+    ) -> None:
         self.rank, self.world_size = get_dist_info()
         self.length = len(dataset)
+        self.samples = samples_per_epoch or self.length
         self.shuffle = shuffle
         self.seed = seed or 0
         self.epoch = 0
 
     def __len__(self) -> int:
-        return -(-self.length // self.world_size)
+        return -(-self.samples // self.world_size)
 
     def __iter__(self) -> Iterator[Sample]:
         order = np.arange(self.length)
         if self.shuffle:
             np.random.default_rng((self.seed, self.epoch)).shuffle(order)
-        order = np.resize(order, len(self) * self.world_size)  # the last batch repeats the first
-        for index in order[self.rank :: self.world_size]:
-            yield int(index), (self.seed, self.epoch, int(index))
+        order = np.resize(order, len(self) * self.world_size)  # past its end it starts again
+        for position in range(self.rank, len(order), self.world_size):
+            yield int(order[position]), (self.seed, self.epoch, position)
 
     def set_epoch(self, epoch: int) -> None:
         """Called by mmengine's loop before each epoch."""

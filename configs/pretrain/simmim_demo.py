@@ -20,6 +20,7 @@ model = dict(
 train_dataloader = dict(
     batch_size=batch_size,
     num_workers=1,
+    sampler=dict(samples_per_epoch=4096),
     dataset=dict(
         img_size=img_size, scale=(0.4, 1.0),
         masker=dict(

@@ -56,6 +56,13 @@ def test_each_epoch_sees_each_image_once(images) -> None:
     assert sorted(index for index, _ in sampler) == list(range(6))
 
 
+def test_an_epoch_of_fixed_length_repeats_or_cuts(images) -> None:
+    long = list(SeededSampler(dataset(images), seed=1, samples_per_epoch=15))
+    assert [sum(index == i for index, _ in long) >= 2 for i in range(6)] == [True] * 6
+    assert len({entropy for _, entropy in long}) == len(long) == 15
+    assert len(list(SeededSampler(dataset(images), samples_per_epoch=4))) == 4
+
+
 def test_a_corrupt_file_is_replaced_and_named(images) -> None:
     bad = images / 'class0' / '0.jpg'
     bad.write_bytes(bad.read_bytes()[:200])
