@@ -35,7 +35,7 @@ def fit_recipe(cfg: 'Config', job: Job, spec: DataSpec) -> None:
             'model.roi_head.mask_head.num_classes': len(classes),
         }
     )
-    model.backbone = backbone
+    cfg.model.backbone = backbone
     train, val = cfg.train_dataloader.dataset.dataset, cfg.test_dataloader.dataset
     for dataset, images, annotations in (
         (train, data.train_images, data.train_annotations),

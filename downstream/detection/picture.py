@@ -1,4 +1,4 @@
-"""Instances drawn on their picture: tinted masks, outlines, boxes with class and score."""
+"""Instances drawn on their picture: tinted masks, outlines, boxes in class colours, scores."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,17 +20,15 @@ def instance_sheet(samples: Sequence[Any], classes: Sequence[str]) -> bytes:
         image = read_rgb(sample.img_path)
         prediction = sample.pred_instances.cpu()
         prediction = prediction[prediction.scores >= MIN_SCORE]
-        truth.append(draw_instances(image, sample.gt_instances, classes, colours))
-        found.append(draw_instances(image, prediction, classes, colours))
+        truth.append(draw_instances(image, sample.gt_instances, colours))
+        found.append(draw_instances(image, prediction, colours))
         present |= set(sample.gt_instances.labels.tolist()) | set(prediction.labels.tolist())
     legend = [(classes[label], colours[label]) for label in sorted(present)]
     return sheet([('truth', truth), ('prediction', found)], legend)
 
 
-def draw_instances(
-    image: NDArray, instances: Any, classes: Sequence[str], colours: NDArray
-) -> NDArray:
-    """The enlarged picture with the instances on it, largest first."""
+def draw_instances(image: NDArray, instances: Any, colours: NDArray) -> NDArray:
+    """The enlarged picture with the instances on it, largest first; scores where there are any."""
     masks = getattr(instances.get('masks'), 'masks', instances.get('masks'))
     tile, factor = enlarged(image)
     boxes = np.asarray(instances.bboxes, np.float32).reshape(-1, 4) * factor
@@ -49,8 +47,7 @@ def draw_instances(
         left, top, right, bottom = boxes[i].round().astype(int).tolist()
         cv2.rectangle(tile, (left, top), (right, bottom), colour.tolist(), 2, cv2.LINE_AA)
         if 'scores' in instances:
-            text = f'{classes[labels[i]]} {float(instances.scores[i]):.2f}'
-            _label(tile, text, (left, top), colour)
+            _label(tile, f'{float(instances.scores[i]):.2f}', (left, top), colour)
     return tile
 
 

@@ -42,7 +42,7 @@ def fit_recipe(cfg: 'Config', job: Job, spec: DataSpec) -> None:
     if 'auxiliary_head' in model:
         changes['model.auxiliary_head.in_channels'] = width
     cfg.merge_from_dict(changes)
-    model.backbone = backbone
+    cfg.model.backbone = backbone
     train = cfg.train_dataloader.dataset
     for transform in train.pipeline:
         if 'ignore_index' in transform:

@@ -3,13 +3,13 @@
     ViT, windowed and global blocks -> strides 8, 16, 32 -> RPN -> boxes and masks
     plain-ViT detection: ViTDet, arXiv 2203.16527, section 3; heads: Mask R-CNN, arXiv 1703.06870
 
-Anchors of 24, 48 and 96 px; 64 regions per image; box and mask regression shared by the classes,
-since there are few labels. Class count, backbone and patch size follow the data and the checkpoint.
+Anchors of 24, 48 and 96 px; 48 regions per image, pooled from stride 8; box and mask regression are
+shared by the classes, since there are few labels. Class count, backbone and patch size follow the data and the checkpoint.
 """
 
 num_classes = 8
-channels = 96
-strides = (8, 16, 32)
+channels = 64
+strides = [8, 16, 32]
 
 box_coder = dict(type='DeltaXYWHBBoxCoder', target_means=[0.0] * 4, target_stds=[1.0] * 4)
 regions = dict(pos_fraction=0.25, neg_pos_ub=-1, add_gt_as_proposals=True)
@@ -44,7 +44,7 @@ model = dict(
         in_channels=channels,
         feat_channels=channels,
         anchor_generator=dict(
-            type='AnchorGenerator', scales=[3], ratios=[0.5, 1.0, 2.0], strides=list(strides)),
+            type='AnchorGenerator', scales=[3], ratios=[0.5, 1.0, 2.0], strides=strides),
         bbox_coder=box_coder,
         loss_cls=dict(type='CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0),
         loss_bbox=dict(type='L1Loss', loss_weight=1.0)),
@@ -54,8 +54,7 @@ model = dict(
             type='SingleRoIExtractor',
             roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=2),
             out_channels=channels,
-            finest_scale=24,
-            featmap_strides=list(strides)),
+            featmap_strides=strides[:1]),
         bbox_head=dict(
             type='Shared2FCBBoxHead',
             in_channels=channels,
@@ -73,8 +72,7 @@ model = dict(
             type='SingleRoIExtractor',
             roi_layer=dict(type='RoIAlign', output_size=14, sampling_ratio=2),
             out_channels=channels,
-            finest_scale=24,
-            featmap_strides=list(strides)),
+            featmap_strides=strides[:1]),
         mask_head=dict(
             type='FCNMaskHead',
             num_convs=2,
@@ -102,7 +100,7 @@ model = dict(
             pos_weight=-1,
             debug=False),
         rpn_proposal=dict(
-            nms_pre=256, max_per_img=64, nms=dict(type='nms', iou_threshold=0.7), min_bbox_size=0),
+            nms_pre=128, max_per_img=64, nms=dict(type='nms', iou_threshold=0.7), min_bbox_size=0),
         rcnn=dict(
             assigner=dict(
                 type='MaxIoUAssigner',
@@ -111,13 +109,13 @@ model = dict(
                 min_pos_iou=0.5,
                 match_low_quality=False,
                 ignore_iof_thr=-1),
-            sampler=dict(type='RandomSampler', num=64, **regions),
+            sampler=dict(type='RandomSampler', num=48, **regions),
             mask_size=28,
             pos_weight=-1,
             debug=False)),
     test_cfg=dict(
         rpn=dict(
-            nms_pre=256, max_per_img=64, nms=dict(type='nms', iou_threshold=0.7), min_bbox_size=0),
+            nms_pre=128, max_per_img=64, nms=dict(type='nms', iou_threshold=0.7), min_bbox_size=0),
         rcnn=dict(
             score_thr=0.05,
             nms=dict(type='nms', iou_threshold=0.5),

@@ -9,7 +9,7 @@ Class count, ignored label, backbone and patch size follow the data and the chec
 num_classes = 8
 norm_cfg = dict(type='BN')
 channels = 64
-cross_entropy = dict(type='CrossEntropyLoss', use_sigmoid=False)
+cross_entropy = dict(type='CrossEntropyLoss', use_sigmoid=False, avg_non_ignore=True)
 
 model = dict(
     type='EncoderDecoder',

@@ -1,0 +1,87 @@
+"""What downstream tests share: the smallest synthetic world, weights of a very small ViT, jobs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TINY_VIT = {
+    'type': 'mim_backbones.MIMViT',
+    'arch': {'embed_dim': 48, 'depth': 4, 'num_heads': 3},
+    'img_size': 64,
+    'patch_size': 8,
+    'pos_embed': 'sincos',
+    'mask_token': True,
+}
+
+
+@pytest.fixture(scope='session')
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`mimbench synth --size tiny`: 8 training and 4 val images, 2 + 2 sequences."""
+    from downstream.synthetic.build import build_world
+    from downstream.synthetic.sizes import SIZES
+
+    out = tmp_path_factory.mktemp('worlds') / 'tiny'
+    build_world(out, SIZES['tiny'])
+    return out
+
+
+@pytest.fixture(scope='session')
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint as pre-training writes it, of a ViT that nothing has trained."""
+    import torch
+
+    from mim_backbones.registry import MODELS
+
+    torch.manual_seed(1)
+    backbone = MODELS.build(dict(TINY_VIT))
+    path = tmp_path_factory.mktemp('runs') / 'simmim' / 'epoch_2.pth'
+    path.parent.mkdir()
+    state = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
+    record = {'method': 'SimMIM', 'backbone': TINY_VIT}
+    torch.save({'state_dict': state, 'meta': {'mimbench': record}}, path)
+    return path
+
+
+@pytest.fixture
+def make_job(tmp_path: Path) -> Callable[..., Any]:
+    """(task, weights or None, changed fields...) -> a smoke job of the very small ViT."""
+    from downstream.jobs import DataCard, Job
+    from downstream.protocols import find_protocol, recipe_path
+    from downstream.results import Checkpoint
+
+    def make(task: str, weights: Path | None = None, **changes: Any) -> Job:
+        protocol = find_protocol(task, 'smoke')
+        fields = {
+            'name': 'test',
+            'checkpoint': Checkpoint(str(weights), 'f' * 64) if weights else None,
+            'method': 'none',
+            'backbone': TINY_VIT,
+            'task': task,
+            'protocol': protocol.protocol,
+            'recipe': str(recipe_path(protocol)),
+            'seed': 0,
+            'data': '',
+            'card': DataCard(name='test', root='', fingerprint='0', train=1, val=1),
+            'out': str(tmp_path / 'out'),
+        }
+        return Job(**{**fields, **changes})
+
+    return make
+
+
+@pytest.fixture
+def train_job() -> Callable[..., Any]:
+    """(job, spec) -> what the task found after training, in this process."""
+    from downstream.job_config import job_config
+    from downstream.jobs import task_module
+    from downstream.progress import Progress
+    from mim_backbones.training.launch import build_runner
+
+    def train(job: Any, spec: Any) -> Any:
+        runner = build_runner(job_config(job, spec))
+        runner.train()
+        return task_module(job.task).evaluate(runner, Progress(job.log_folder / 'progress.json'))
+
+    return train

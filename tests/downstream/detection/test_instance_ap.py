@@ -1,0 +1,162 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from pycocotools import mask as rle
+
+from downstream.detection.metric import InstanceAP, coco_entries, encode_masks
+from mim_backbones.errors import UserError
+
+SIZE = 64
+CLASSES = ('cat', 'dog', 'owl')
+
+
+def blob(rng):
+    """A random ellipse inside a SIZE x SIZE picture: bool mask and corner box."""
+    centre, radius = rng.uniform(16, 48, 2), rng.uniform(5, 14, 2)
+    grid = np.mgrid[:SIZE, :SIZE]
+    mask = (((grid - centre[:, None, None]) / radius[:, None, None]) ** 2).sum(0) < 1
+    rows, columns = np.where(mask.any(1))[0], np.where(mask.any(0))[0]
+    return mask, np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], float)
+
+
+@pytest.fixture
+def truth(tmp_path):
+    """Six images; ids with gaps, categories numbered 7, 3, 20, one image without annotation."""
+    rng = np.random.default_rng(0)
+    images, annotations, kept = [], [], {}
+    for image_id in (3, 4, 11, 12, 40, 41):
+        images.append(
+            {'id': image_id, 'file_name': f'{image_id}.jpg', 'width': SIZE, 'height': SIZE}
+        )
+        kept[image_id] = []
+        for _ in range(0 if image_id == 12 else int(rng.integers(1, 5))):
+            mask, box = blob(rng)
+            category = int(rng.choice([7, 3, 20]))
+            kept[image_id].append((mask, box, category))
+            encoded = encode_masks(mask[None])[0]
+            annotations.append(
+                {
+                    'id': 5 * len(annotations) + 1, 'image_id': image_id, 'category_id': category,
+                    'bbox': [*box[:2], *(box[2:] - box[:2])], 'segmentation': encoded,
+                    'area': int(mask.sum()), 'iscrowd': 0,
+                }
+            )  # fmt: skip
+    categories = [{'id': i, 'name': n} for i, n in zip((7, 3, 20), CLASSES)]
+    path = tmp_path / 'instances.json'
+    path.write_text(
+        json.dumps({'images': images, 'annotations': annotations, 'categories': categories})
+    )
+    return path, kept
+
+
+def noisy_predictions(kept):
+    """Shifted truths, doubles and inventions, as mmdet hands them to a metric."""
+    rng = np.random.default_rng(1)
+    label_of = {7: 0, 3: 1, 20: 2}
+    samples = []
+    for image_id, instances in kept.items():
+        boxes, masks, labels, scores = [], [], [], []
+        for mask, box, category in instances:
+            for _ in range(2):
+                shift = rng.integers(-3, 4, 2)
+                masks.append(np.roll(mask, shift, (0, 1)))
+                boxes.append(box + np.tile(shift[::-1], 2))
+                labels.append(label_of[category] if rng.random() < 0.8 else rng.integers(3))
+                scores.append(rng.random())
+        mask, box = blob(rng)
+        masks, boxes = [*masks, mask], [*boxes, box]
+        labels, scores = [*labels, 1], [*scores, rng.random()]
+        samples.append(
+            {
+                'img_id': image_id, 'ori_shape': (SIZE, SIZE),
+                'pred_instances': {
+                    'bboxes': torch.tensor(np.array(boxes), dtype=torch.float32),
+                    'labels': torch.tensor(np.array(labels)),
+                    'scores': torch.tensor(scores),
+                    'masks': torch.tensor(np.array(masks)),
+                },
+            }
+        )  # fmt: skip
+    return samples
+
+
+def run(metric, samples):
+    metric.dataset_meta = {'classes': CLASSES}
+    metric.process({}, samples)
+    return metric.evaluate(len(samples))
+
+
+def test_ap_equals_mmdets_and_the_units(truth):
+    from mmdet.evaluation import CocoMetric
+
+    path, kept = truth
+    samples = noisy_predictions(kept)
+    ours = InstanceAP(str(path))
+    found = run(ours, samples)
+    theirs = run(CocoMetric(str(path), metric=['bbox', 'segm']), samples)
+    for kind, name in (('bbox', 'box'), ('segm', 'mask')):
+        for key in ('mAP', 'mAP_50', 'mAP_75', 'mAP_s'):
+            # mmdet rounds to three places, as fractions.
+            expected = theirs[f'coco/{kind}_{key}']
+            assert found[f'{name}_{key}'] == pytest.approx(100 * expected, abs=0.0501)
+    assert 5 < found['box_mAP'] < 95
+    for name, value in ours.units.observed().items():
+        assert value == pytest.approx(found[name], abs=1e-9)
+
+
+def test_perfect_predictions_score_100(truth):
+    path, kept = truth
+    label_of = {7: 0, 3: 1, 20: 2}
+    samples = [
+        {
+            'img_id': image_id, 'ori_shape': (SIZE, SIZE),
+            'pred_instances': {
+                'bboxes': torch.tensor(np.array([b for _, b, _ in each]).reshape(-1, 4)),
+                'labels': torch.tensor([label_of[c] for _, _, c in each]),
+                'scores': torch.ones(len(each)),
+                'masks': torch.tensor(np.array([m for m, _, _ in each]).reshape(-1, SIZE, SIZE)),
+            },
+        }
+        for image_id, each in kept.items()
+    ]  # fmt: skip
+    found = run(InstanceAP(str(path)), samples)
+    assert found['box_mAP'] == pytest.approx(100)
+    assert found['mask_mAP'] == pytest.approx(100)
+    assert 'mask_mAP_l' not in found  # nothing is large here: there is no such number
+
+
+def test_no_prediction_scores_0(truth):
+    path, kept = truth
+    empty = {'bboxes': torch.zeros(0, 4), 'labels': torch.zeros(0).long(),
+             'scores': torch.zeros(0), 'masks': torch.zeros(0, SIZE, SIZE).bool()}  # fmt: skip
+    samples = [{'img_id': i, 'ori_shape': (SIZE, SIZE), 'pred_instances': empty} for i in kept]
+    metric = InstanceAP(str(path))
+    found = run(metric, samples)
+    assert found['box_mAP'] == found['mask_mAP'] == 0
+    assert metric.units.observed()['mask_mAP'] == 0
+
+
+def test_masks_survive_their_encoding():
+    rng = np.random.default_rng(3)
+    masks = np.stack([blob(rng)[0] for _ in range(4)])
+    decoded = [rle.decode(one) for one in encode_masks(torch.tensor(masks))]
+    np.testing.assert_array_equal(np.stack(decoded), masks)
+
+
+def test_entries_are_xywh_with_category_ids():
+    results = [
+        {'image_id': 5, 'boxes': np.array([[1.0, 2, 3, 4]]), 'scores': np.array([0.5]),
+         'labels': np.array([1]), 'masks': None}
+    ]  # fmt: skip
+    assert coco_entries(results, [7, 3]) == {
+        'bbox': [{'image_id': 5, 'category_id': 3, 'score': 0.5, 'bbox': [1.0, 2.0, 3.0, 4.0]}]
+    }
+
+
+def test_truth_without_annotations_is_refused(tmp_path):
+    path = tmp_path / 'empty.json'
+    path.write_text(json.dumps({'images': [], 'annotations': [], 'categories': []}))
+    with pytest.raises(UserError, match='no annotation'):
+        InstanceAP(str(path))
