@@ -8,6 +8,7 @@ import copy
 import pickle
 from typing import Any
 
+import cv2
 from mmengine.dataset import Compose
 from mmengine.logging import MMLogger
 from mmengine.registry import DATASETS as ROOT_DATASETS
@@ -16,9 +17,9 @@ from torch.utils.data import Dataset
 from downstream.registry import DATASETS
 from mim_backbones.errors import UserError
 
-# What mmcv's loaders raise for bytes that are no image: cv2 returns None, which they assert on;
-# the others come from truncated files and from pillow, which reads the label maps.
-UNREADABLE = (AssertionError, OSError, SyntaxError, ValueError)
+# What mmcv's loaders raise for bytes that are no image: cv2 returns None, which they assert on, or
+# refuses an empty file; the others come from pillow, which reads the label maps.
+UNREADABLE = (AssertionError, cv2.error, OSError, SyntaxError, ValueError)
 
 
 @DATASETS.register_module()

@@ -4,6 +4,7 @@ from mmengine.config import Config
 
 from downstream.jobs import Job, task_module
 from mim_backbones.data_spec import DataSpec
+from mim_backbones.errors import UserError
 
 
 def job_config(job: Job, spec: DataSpec) -> Config:
@@ -13,7 +14,7 @@ def job_config(job: Job, spec: DataSpec) -> Config:
     once, at the end. `job.options` come last and win.
 
     Raises:
-        UserError: the data set does not fit the task.
+        UserError: the data set does not fit the task, or the options do not fit the recipe.
     """
     cfg = Config.fromfile(job.recipe)
     task_module(job.task).fit_recipe(cfg, job, spec)
@@ -23,5 +24,8 @@ def job_config(job: Job, spec: DataSpec) -> Config:
         cfg.pop(key, None)
     cfg.default_hooks.checkpoint = None
     cfg.visualizer = {'type': 'Visualizer', 'vis_backends': [{'type': 'LocalVisBackend'}]}
-    cfg.merge_from_dict(job.options)
+    try:
+        cfg.merge_from_dict(job.options)
+    except (TypeError, KeyError) as error:
+        raise UserError(f'--cfg-options: {" ".join(str(error).split())}') from error
     return cfg

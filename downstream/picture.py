@@ -26,7 +26,7 @@ def class_colours(count: int) -> NDArray:
     for i in range(len(colours), count):
         hue = int(180 * (i * GOLDEN_ANGLE % 1))
         value = (255, 190, 225)[i % 3]
-        pixel = np.uint8([[[hue, 170, value]]])
+        pixel = np.array([[[hue, 170, value]]], np.uint8)
         colours.append(tuple(cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0].tolist()))
     return np.array(colours, np.uint8).reshape(-1, 3)
 
@@ -92,7 +92,9 @@ Entry = tuple[int, str, tuple[int, ...] | None]
 
 
 def _legend_lines(
-    legend: Sequence[tuple[str, NDArray]], font: ImageFont.FreeTypeFont, width: int
+    legend: Sequence[tuple[str, NDArray]],
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    width: int,
 ) -> list[list[Entry]]:
     """Legend entries with their x, broken into lines of at most `width`."""
     entries: list[tuple[str, tuple[int, ...] | None]] = [
