@@ -117,7 +117,7 @@ model = dict(
         rpn=dict(
             nms_pre=128, max_per_img=64, nms=dict(type='nms', iou_threshold=0.7), min_bbox_size=0),
         rcnn=dict(
-            score_thr=0.05,
+            score_thr=0.01,  # a minute of training leaves scores low
             nms=dict(type='nms', iou_threshold=0.5),
             max_per_img=50,
             mask_thr_binary=0.5)))
