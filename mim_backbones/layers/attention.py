@@ -1,6 +1,6 @@
 """Multi-head self-attention through `scaled_dot_product_attention`.
 
-Position enters in two ways, neither of which keeps a score tensor of our own:
+Position enters in two ways, neither of which keeps a score tensor of our own at ViTDet's sizes:
 
 - an additive bias (heads, N, N), the relative tables of BEiT, SimMIM and Swin;
 - ViTDet's decomposed bias `q.Rh[row] + q.Rw[column]`, folded into the dot product: q gets
@@ -67,7 +67,7 @@ class Attention(nn.Module):
             out = decomposed_attention(q, k, v, self.rel_pos_h, self.rel_pos_w, grid)
         else:
             mask = None if bias is None else bias.to(q.dtype).expand(batch, -1, -1, -1)
-            out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+            out = attend(q, k, v, mask)
         return self.proj(out.transpose(1, 2).reshape(batch, length, dim))
 
     def _qkv(self, x: Tensor) -> Tensor:
@@ -75,6 +75,24 @@ class Attention(nn.Module):
             return self.qkv(x)
         bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
         return F.linear(x, self.qkv.weight, bias)
+
+
+# Up to this many tokens a bf16 score tensor costs a CPU less than its fused kernel does.
+SHORT = 512
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """softmax(q k^T / sqrt(d) + mask) v; q, k, v (B, heads, N, d), mask additive or None.
+
+    torch's fused CPU kernel is two to three times slower in bf16 than the plain products for a
+    few hundred tokens (`mimbench bench attention`); everywhere else the fused kernel is used.
+    """
+    if q.device.type == 'cpu' and q.dtype == torch.bfloat16 and q.shape[2] <= SHORT:
+        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+        if mask is not None:
+            scores = scores + mask
+        return scores.softmax(-1).to(v.dtype) @ v
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
 
 def decomposed_attention(
