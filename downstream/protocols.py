@@ -24,17 +24,17 @@ class TaskProtocol:
 PROTOCOLS = (
     TaskProtocol(
         'detection',
-        Protocol('mask-rcnn-smoke', version='1', tier='smoke'),
+        Protocol('mask-rcnn', version='1', tier='smoke'),
         'detection/mask-rcnn_vit_smoke_coco.py',
     ),
     TaskProtocol(
         'segmentation',
-        Protocol('upernet-smoke', version='1', tier='smoke'),
+        Protocol('upernet', version='1', tier='smoke'),
         'segmentation/upernet_vit_smoke_ade.py',
     ),
     TaskProtocol(
         'tracking',
-        Protocol('one-stream-smoke', version='1', tier='smoke'),
+        Protocol('one-stream', version='1', tier='smoke'),
         'tracking/one-stream_vit_smoke_lasot.py',
     ),
 )

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from mim_backbones.atomic_file import write_bytes_atomically
 from downstream.statistics.units import UnitScores
+from mim_backbones.atomic_file import write_bytes_atomically
 from mim_backbones.errors import UserError
 
 SCHEMA = 1

@@ -35,14 +35,19 @@ def describe_data(spec: DataSpec) -> DataCard:
 
 
 def fit_recipe(cfg: 'Config', job: Job, spec: DataSpec) -> None:
-    """Roots and lists of the data; backbone of the checkpoint."""
+    """Roots and lists of the data; backbone of the checkpoint; crops of as many tokens."""
     data = require(spec, 'tracking')
-    # Template and search tokens form no grid: no CLS token, no windows.
+    # Template and search tokens form no grid: no CLS token, no relative positions. The tracker
+    # brings position tables of its own.
     backbone = task_backbone(
-        {**job.backbone, 'cls_token': False},
+        {**job.backbone, 'cls_token': False, 'rel_pos_bias': 'none'},
         cfg.model.backbone,
         job.checkpoint.path if job.checkpoint else None,
     )
+    patch_size = backbone.get('patch_size', 16)
+    for name in ('template_size', 'search_size'):
+        size = cfg.model[name] // cfg.model.backbone.patch_size * patch_size
+        cfg.model[name] = cfg.train_dataloader.dataset[name] = size
     cfg.model.backbone = backbone
     cfg.train_dataloader.dataset.update(
         root=str(data.root),

@@ -27,7 +27,7 @@ class MaskedImageModel(BaseModel):
         head: dict[str, Any],
         data_preprocessor: dict[str, Any] | None = None,
     ) -> None:
-        preprocessor = data_preprocessor or {'type': 'ImagePreprocessor'}
+        preprocessor = data_preprocessor or {'type': 'pretrain.ImagePreprocessor'}
         super().__init__(MODELS.build(preprocessor))
         self.backbone: nn.Module = BACKBONES.build(backbone)
         self.target: nn.Module = MODELS.build(target)
