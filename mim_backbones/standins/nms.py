@@ -23,7 +23,8 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) ->
 
     A box goes when its IoU with a kept, higher-scored box is above the threshold (equal stays). Of
     equal scores the earlier box counts as higher. offset 1 counts x2 and y2 as inside the box.
-    Source: mmcv 2.x `nms`; IoU of two empty boxes (0 / 0) suppresses nothing there, nor here.
+    Source: mmcv 2.x `nms`, whose sort leaves equal scores in any order, unlike torchvision's;
+    IoU of two empty boxes (0 / 0) suppresses nothing there, nor here.
     """
     boxes = boxes.to(torch.promote_types(boxes.dtype, torch.float32))
     order = scores.argsort(descending=True, stable=True)

@@ -29,8 +29,7 @@ def boxes_and_scores(count: int) -> tuple[torch.Tensor, torch.Tensor]:
 def test_nms(threshold, offset):
     from mmcv.ops import nms
 
-    boxes, scores = boxes_and_scores(3000)
-    scores = (scores * 50).round() / 50  # ties
+    boxes, scores = boxes_and_scores(3000)  # no equal scores: mmcv's sort leaves their order open
     _, keep = nms(boxes, scores, threshold, offset)
     assert torch.equal(nms_module.nms(boxes, scores, threshold, offset), keep)
 
