@@ -42,20 +42,34 @@ class Look(NamedTuple):
     colour: float  # strength of the hues, grey values
 
 
-THING_LOOK = Look(scale=(0.24, 0.48), contrast=(55, 150), colour=24)
-GROUND_LOOK = Look(scale=(0.7, 1.7), contrast=(30, 105), colour=18)
+THING_LOOK = Look(scale=(0.24, 0.48), contrast=(55, 150), colour=48)
+GROUND_LOOK = Look(scale=(0.7, 1.7), contrast=(30, 105), colour=36)
+
+# Preferred hue of each texture family, radians: objects' textures and grounds each round the
+# circle. Two object classes share every texture, so colour cannot tell them apart.
+HUES = {
+    family: 2 * np.pi * i / len(families)
+    for families in (OBJECT_TEXTURES, STUFF_CLASSES)
+    for i, family in enumerate(families)
+}
+HUE_SPREAD = 0.55
+# Two orthonormal colour directions (RGB) of no brightness.
+HUE_PLANE = np.array([[1, -1, 0], [1, 1, -2]]) / np.sqrt([[2], [6]])
 
 
-def draw_palette(rng: np.random.Generator, look: Look) -> np.ndarray:
-    """(256, 1, 3) uint8: a curve through three random colours, of random sharpness."""
+def draw_palette(rng: np.random.Generator, family: str, look: Look) -> np.ndarray:
+    """(256, 1, 3) uint8: a curve through three colours around the family's hue, random sharpness.
+
+    The hue is a loose habit, as grass is mostly green: neighbouring families overlap.
+    """
     span = rng.uniform(*look.contrast)
     low = rng.uniform(20, 235 - span)
     brightness = np.array([low, low + span / 2 + rng.uniform(-0.25, 0.25) * span, low + span])
     if rng.random() < 0.5:
         brightness = brightness[::-1]
-    hue = rng.standard_normal(3) + 0.6 * rng.standard_normal((3, 3))
-    hue -= hue.mean(axis=1, keepdims=True)
-    stops = brightness[:, None] + rng.gamma(2.0, look.colour / 2) * hue
+    angle = HUES[family] + HUE_SPREAD * (rng.standard_normal() + 0.6 * rng.standard_normal(3))
+    hue = np.stack([np.cos(angle), np.sin(angle)], axis=1) @ HUE_PLANE
+    stops = brightness[:, None] + rng.gamma(3.0, look.colour / 3) * hue
     sharpness = rng.uniform(0.5, 4.5)
     t = 0.5 + 0.5 * np.tanh(sharpness * (_TONE - rng.uniform(-0.3, 0.3))) / np.tanh(sharpness)
     first, middle, last = stops  # of a quadratic Bezier curve
@@ -73,7 +87,7 @@ def draw_texture(rng: np.random.Generator, family: str, look: Look) -> Texture:
         offset=(u, v),
         angle=2 * np.pi * angle,
         scale=low * (high / low) ** size,
-        palette=draw_palette(rng, look),
+        palette=draw_palette(rng, family, look),
     )
 
 
