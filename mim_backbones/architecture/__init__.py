@@ -1,0 +1,24 @@
+"""What backbone a state dict in our names belongs to, read from its shapes."""
+
+from typing import Any
+
+from torch import Tensor
+
+from mim_backbones.architecture.hints import Hints
+from mim_backbones.architecture.vit import vit_arguments, vit_name
+
+State = dict[str, Tensor]
+
+
+def architecture_arguments(family: str, state: State, hints: Hints) -> dict[str, Any]:
+    """Registry type and constructor arguments.
+
+    Raises:
+        CheckpointError: the weights are not whole, or a number has to be asked for.
+    """
+    return {'vit': vit_arguments}[family](state, hints)
+
+
+def architecture_name(family: str, state: State) -> str:
+    """For people: sizes that shapes show, 'ViT 768 wide, 12 deep, patch 16'."""
+    return {'vit': vit_name}[family](state)

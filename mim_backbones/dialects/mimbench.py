@@ -1,0 +1,34 @@
+"""This project's own names: MIMViT.
+
+Source: mim_backbones/vit.py. Files of the Runner keep the backbone under `backbone.` and its
+constructor arguments under `meta.mimbench`; a bare state dict shows itself by its table names.
+"""
+
+from mim_backbones.checkpoint_model import Model
+from mim_backbones.dialects.base import Dialect
+from mim_backbones.dialects.vit_rules import BEIT, CORE, HEADS, MASK_TOKEN, SAME
+
+
+def recognise(model: Model) -> bool:
+    """A record of ours, or relative tables beside (not inside) the attention."""
+    if not model.has(r'blocks\.0\.norm1\.') or model.has(r'layers\.|stages\.'):
+        return False
+    recorded = str((model.record or {}).get('backbone', {}).get('type', ''))
+    return recorded.endswith('MIMViT') or model.has(r'blocks\.\d+\.rel_pos_bias\.|register_tokens')
+
+
+VIT = Dialect(
+    name='mimbench',
+    source='this project',
+    family='vit',
+    recognise=recognise,
+    rules=(
+        *CORE,
+        *MASK_TOKEN,
+        (r'register_tokens', SAME),
+        (r'blocks\.\d+\.rel_pos_bias\.relative_position_bias_table', SAME),
+        (r'blocks\.\d+\.attn\.rel_pos_[hw]', SAME),
+        *BEIT,
+        *HEADS,
+    ),
+)
