@@ -54,3 +54,21 @@ def vit_size(arch: str | ViTSize) -> ViTSize:
         f'MIMViT: arch {arch!r}; known: {", ".join(VIT)}, or a dict of '
         f'{", ".join(ViTSize.__annotations__)}'
     )
+
+
+def swin_size(arch: str | SwinSize) -> SwinSize:
+    """The row of `SWIN`, or the given sizes.
+
+    Raises:
+        ValueError: no such name, or not the three sizes, or depths and heads of unequal number.
+    """
+    if isinstance(arch, str) and arch in SWIN:
+        return SWIN[arch]
+    if isinstance(arch, dict) and set(arch) == set(SwinSize.__annotations__):
+        if len(arch['depths']) == len(arch['num_heads']):
+            return arch
+        raise ValueError(f'MIMSwin: {len(arch["depths"])} depths, {len(arch["num_heads"])} heads')
+    raise ValueError(
+        f'MIMSwin: arch {arch!r}; known: {", ".join(SWIN)}, or a dict of '
+        f'{", ".join(SwinSize.__annotations__)}'
+    )
