@@ -39,6 +39,10 @@ def fit_swin_tables(
             fitted[key] = resize_rel_pos_table(value, (source, source), (target, target), 0)
         elif key == 'absolute_pos_embed' and value.ndim == 3 and value.shape[2] == shape[2]:
             fitted[key] = resize_pos_embed(value, source_grid or square(value), grid, 0)
+        elif key == 'absolute_pos_embed' and value.ndim == 4 and value.shape[1] == shape[2]:
+            # The published dense code keeps them as a map (1, C, H, W).
+            rows = value.flatten(2).transpose(1, 2)
+            fitted[key] = resize_pos_embed(rows, (value.shape[2], value.shape[3]), grid, 0)
         else:
             raise ValueError(
                 f'{key} has shape {tuple(value.shape)}, the backbone wants {tuple(shape)}: '

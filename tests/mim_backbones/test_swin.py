@@ -174,6 +174,13 @@ def test_fit_state_keeps_what_fits_and_refuses_another_architecture() -> None:
             backbone.fit_state({key: torch.zeros(49, 3)})
 
 
+def test_positions_kept_as_a_map_by_the_published_dense_code_are_taken() -> None:
+    backbone = make(absolute_pos_embed=True)
+    positions = torch.randn(1, 16, 16, 16)
+    fitted, _ = backbone.fit_state({'absolute_pos_embed': positions})
+    assert torch.equal(fitted['absolute_pos_embed'][0, 18], positions[0, :, 1, 2])
+
+
 def test_hidden_pixels_do_not_matter() -> None:
     backbone = make().eval()
     image, mask = torch.randn(1, 3, 64, 64), torch.zeros(1, 16, 16, dtype=torch.bool)
