@@ -23,6 +23,7 @@ from mim_backbones.layers.pos_embed import resize_pos_embed, sincos_pos_embed
 from mim_backbones.layers.rel_pos_bias import RelPosBias
 from mim_backbones.layers.tokens import pool_tokens, take, to_map, visible_indices
 from mim_backbones.registry import MODELS
+from mim_backbones.vit_tables import fit_vit_tables
 
 Grid = tuple[int, int]
 POS_EMBEDS = ('learned', 'sincos', 'sincos-row-first', 'none')
@@ -350,6 +351,18 @@ class MIMViT(MIMBackbone):
         for module in frozen:
             module.eval()
             module.requires_grad_(False)
+
+    def fit_state(
+        self, state: dict[str, Tensor], source_grid: Grid | None = None
+    ) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """Fit the position tables of a state dict to this backbone; {key: 'from -> to'}.
+
+        source_grid: patch grid of the tables in `state`; None: square.
+
+        Raises:
+            ValueError: a table that fits no grid.
+        """
+        return fit_vit_tables(state, self.state_dict(), self.grid, self.num_cls, source_grid)
 
     def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:
         """Embeddings 0, block i is i + 1, everything else (norm, shared bias) the last depth."""

@@ -67,12 +67,11 @@ def fan_out(
         missing = [key for key in per_block if key not in state]
         state.update(dict.fromkeys(missing, table))
         return state, {key: f'{tuple(table.shape)}, shared by the blocks' for key in missing}
-    if SHARED in own and SHARED not in state:
-        if any(key.endswith(SHARED) for key in state):
-            raise ValueError(
-                'a relative table in each block does not fit one shared table; rel_pos_bias='
-                "'per_block'"
-            )
+    if SHARED in own and SHARED not in state and any(key.endswith(SHARED) for key in state):
+        raise ValueError(
+            'a relative table in each block does not fit one shared table; rel_pos_bias='
+            "'per_block'"
+        )
     return state, {}
 
 

@@ -18,6 +18,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from mim_backbones.load_report import LoadReport
+from mim_backbones.vit import MIMViT
+
 Same = Callable[..., None]
 largest: dict[str, dict[float, float]] = defaultdict(dict)  # family -> tolerance -> difference
 
@@ -84,6 +87,40 @@ def same(golden_file: tuple[str, Path]) -> Same:
         record(golden_file[0], found, expected, atol)
 
     return compare
+
+
+@pytest.fixture
+def official_vit() -> Callable[..., MIMViT]:
+    """official_vit(config, **options): a MIMViT from the argument names of BEiT and SimMIM."""
+
+    def build(config: dict[str, Any], **options: Any) -> MIMViT:
+        shared, own = config.get('use_shared_rel_pos_bias'), config.get('use_rel_pos_bias')
+        scale = config['init_values']
+        given = {
+            'arch': {key: config[key] for key in ('embed_dim', 'depth', 'num_heads')},
+            'img_size': config.get('img_size'),
+            'patch_size': config['patch_size'],
+            'pos_embed': 'learned' if config['use_abs_pos_emb'] else 'none',
+            'rel_pos_bias': 'per_block' if own else 'shared' if shared else 'none',
+            'qkv_bias': 'qv' if config['qkv_bias'] else 'none',
+            'layer_scale': None if scale in (None, 'none', 0) else scale,
+            'mlp_ratio': config['mlp_ratio'],
+            'norm_eps': config['norm_eps'],
+        }
+        return MIMViT(**{**given, **options}).eval()
+
+    return build
+
+
+@pytest.fixture
+def left_out() -> Callable[[LoadReport], set[str]]:
+    """Keys of the file that a load ignored, without the prefix the backbone had there."""
+
+    def collect(report: LoadReport) -> set[str]:
+        assert report.unexpected == report.missing == []
+        return {key for keys in report.ignored.values() for key in keys}
+
+    return collect
 
 
 def record(family: str, found: Tensor, expected: Tensor, atol: float) -> None:
