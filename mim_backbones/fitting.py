@@ -92,12 +92,16 @@ def fit(
 
 
 def fresh_parameters(backbone: nn.Module, state: dict[str, Tensor]) -> set[str]:
-    """What the family says may start fresh, and relative positions where the file has none.
+    """What the family says may start fresh, and zero relative positions where the file has none.
 
-    Relative tables start at zero, so the backbone computes at first what the checkpoint did
-    (ViTDet, mmsegmentation's MAE, MAE-Lite's fine-tuning).
+    With tables of zeros the backbone computes at first what the checkpoint did (ViTDet,
+    mmsegmentation's MAE, MAE-Lite's fine-tuning).
     """
     fresh = set(backbone.fresh_parameters())
     if not any(RELATIVE.fullmatch(key) for key in state):
-        fresh |= {key for key in backbone.state_dict() if RELATIVE.fullmatch(key)}
+        fresh |= {
+            key
+            for key, value in backbone.state_dict().items()
+            if RELATIVE.fullmatch(key) and not value.any()
+        }
     return fresh

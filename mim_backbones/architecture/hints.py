@@ -43,9 +43,9 @@ class Hints:
             value = self.said.get(key)
             if isinstance(value, int):
                 return value, value
-            if isinstance(value, list | tuple) and len(value) == 2:
-                if all(isinstance(side, int) for side in value):
-                    return value[0], value[1]
+            pair = isinstance(value, list | tuple) and len(value) == 2
+            if pair and all(isinstance(side, int) for side in value):
+                return value[0], value[1]
         return None
 
     def small_vit_heads(self, width: int) -> int | None:

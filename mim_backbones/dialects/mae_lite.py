@@ -2,18 +2,22 @@
 
 The light decoder (96 wide, one block) tells its pre-training files from MAE's. Distillation files
 hold the student under `model.`, its teacher under `tch_model.` and head adapters. The student of
-D2-MAE-Lite has a 13th block that only makes attention logits: norm1 and qkv, nothing else.
+D2-MAE-Lite has a 13th block that only makes attention logits: norm1 and qkv, nothing else. The
+Swin student decodes from its second stage, whose width the file's norm then has.
 """
 
 import re
 
 from mim_backbones.checkpoint_model import Model
-from mim_backbones.dialects.base import Dialect, Ignored, Translated
+from mim_backbones.dialects.base import Dialect, Translated
+from mim_backbones.dialects.swin_rules import CORE as SWIN_CORE
+from mim_backbones.dialects.swin_rules import MERGING
 from mim_backbones.dialects.vit_rules import BEIT, CORE, HEADS, MAE_DECODER
 
 DECODER_WIDTH = 96
 HEADS_OF_ALL_SIZES = 12
-DISTILLED_BLOCK = Ignored('block that exists for distillation only')
+DISTILLED_BLOCK = 'block that exists for distillation only'
+EARLY_NORM = 'norm before the decoder, of an earlier stage'
 
 
 def recognise(model: Model) -> bool:
@@ -32,24 +36,40 @@ def options(model: Model) -> dict[str, int]:
     return {'num_heads': HEADS_OF_ALL_SIZES}
 
 
-class MAELite(Dialect):
-    """Leaves out blocks without an attention output."""
+class Student(Dialect):
+    """Leaves out blocks without an MLP, and a norm that is not the last stage's."""
 
     def translate(self, model: Model) -> Translated:
         result = super().translate(model)
-        whole = {m[1] for key in result.state if (m := re.match(r'(blocks\.\d+\.)mlp\.', key))}
-        for name in [n for n in result.state if n.startswith('blocks.')]:
-            if not name.startswith(tuple(whole)):
-                result.ignore(DISTILLED_BLOCK.reason, name)
-                del result.state[name]
+        state = result.state
+        whole = {m[0] for key in state if (m := re.match(r'(layers\.\d+\.)?blocks\.\d+\.', key))}
+        cut = tuple(block for block in whole if f'{block}mlp.fc2.weight' not in state)
+        unwanted = {key: DISTILLED_BLOCK for key in state if key.startswith(cut)}
+        last = [value for key, value in state.items() if key.endswith('.mlp.fc2.bias')]
+        if last and 'norm.weight' in state and len(state['norm.weight']) != len(last[-1]):
+            unwanted |= dict.fromkeys(('norm.weight', 'norm.bias'), EARLY_NORM)
+        for key, reason in unwanted.items():
+            result.ignore(reason, key)
+            del state[key]
         return result
 
 
-VIT = MAELite(
+VIT = Student(
     name='MAE-Lite',
     source='wangsr126/MAE-Lite',
     family='vit',
     recognise=recognise,
     rules=(*CORE, *BEIT, *MAE_DECODER, *HEADS),
     options=options,
+)
+SWIN = Student(
+    name='MAE-Lite Swin (SimMIM student)',
+    source='wangsr126/MAE-Lite',
+    family='swin',
+    recognise=lambda model: (
+        model.prefix.endswith('encoder.')
+        and model.beside(r'\bdecoder_pred\.')
+        and model.has(r'layers\.0\.blocks\.0\.attn\.')
+    ),
+    rules=(*SWIN_CORE, *MERGING),
 )

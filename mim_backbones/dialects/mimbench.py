@@ -1,20 +1,27 @@
-"""This project's own names: MIMViT.
+"""This project's own names: MIMViT and MIMSwin.
 
-Source: mim_backbones/vit.py. Files of the Runner keep the backbone under `backbone.` and its
-constructor arguments under `meta.mimbench`; a bare state dict shows itself by its table names.
+Sources: mim_backbones/vit.py, swin.py. Files of the Runner keep the backbone under `backbone.` and
+its constructor arguments under `meta.mimbench`; a bare state dict shows itself by its table names.
 """
 
 from mim_backbones.checkpoint_model import Model
 from mim_backbones.dialects.base import Dialect
+from mim_backbones.dialects.swin_rules import CORE as SWIN_CORE
+from mim_backbones.dialects.swin_rules import MERGING, V2
 from mim_backbones.dialects.vit_rules import BEIT, CORE, HEADS, MASK_TOKEN, SAME
+
+
+def recorded(model: Model, kind: str) -> bool:
+    """Whether the file says that its backbone is a `kind`."""
+    backbone = (model.record or {}).get('backbone') or {}
+    return str(backbone.get('type', '')).endswith(kind)
 
 
 def recognise(model: Model) -> bool:
     """A record of ours, or relative tables beside (not inside) the attention."""
     if not model.has(r'blocks\.0\.norm1\.') or model.has(r'layers\.|stages\.'):
         return False
-    recorded = str((model.record or {}).get('backbone', {}).get('type', ''))
-    return recorded.endswith('MIMViT') or model.has(r'blocks\.\d+\.rel_pos_bias\.|register_tokens')
+    return recorded(model, 'MIMViT') or model.has(r'blocks\.\d+\.rel_pos_bias\.|register_tokens')
 
 
 VIT = Dialect(
@@ -31,4 +38,11 @@ VIT = Dialect(
         *BEIT,
         *HEADS,
     ),
+)
+SWIN = Dialect(
+    name='mimbench',
+    source='this project',
+    family='swin',
+    recognise=lambda model: recorded(model, 'MIMSwin'),
+    rules=(*SWIN_CORE, *MERGING, *V2),
 )
