@@ -276,23 +276,19 @@ class MIMSwin(MIMBackbone):
                 module.eval()
                 module.requires_grad_(False)
 
-    def get_layer_depth(
-        self, name: str, prefix: str = '', published: bool = False
-    ) -> tuple[int, int]:
+    def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:
         """Embedding 0, block i (over all stages) i + 1, a merging as the block before it, norms
         the last depth (SimMIM's fine-tuning).
 
-        published: absolute positions at the last depth, that is at the full rate, as in the
-            released code (an oversight); default: with the embedding they belong to.
+        Absolute positions belong to the embedding. The released code gives them the full rate, an
+        oversight: `LayerDecayConstructor` with full_rate=['absolute_pos_embed'] does so too.
         """
         count = self.depth + 2
         parts = name.removeprefix(prefix).split('.')
         if not name.startswith(prefix):
             return count - 1, count
-        if parts[0] in ('patch_embed', 'mask_token'):
+        if parts[0] in ('patch_embed', 'mask_token', 'absolute_pos_embed'):
             return 0, count
-        if parts[0] == 'absolute_pos_embed':
-            return (count - 1 if published else 0), count
         if parts[0] == 'layers':
             before = sum(self.depths[: int(parts[1])])
             in_stage = int(parts[3]) + 1 if parts[2] == 'blocks' else self.depths[int(parts[1])]

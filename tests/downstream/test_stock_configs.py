@@ -1,6 +1,8 @@
 """The two-line swap of the README, on the config files that mmdet and mmseg ship."""
 
 import importlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.registry import MODELS, DefaultScope
 from mmengine.structures import InstanceData, PixelData
 
 MASK_RCNN = """
@@ -67,6 +69,13 @@ FAMILIES = {
 }  # fmt: skip
 
 
+@pytest.fixture
+def in_scope() -> Iterator[Callable[[str], object]]:
+    """in_scope('mmdet'): unprefixed types are mmdet's until the test ends, not beyond."""
+    with ExitStack() as stack:
+        yield lambda scope: stack.enter_context(DefaultScope.overwrite_default_scope(scope))
+
+
 def swapped(tmp_path: Path, package: str, stock: str, text: str, pretrained: dict) -> Config:
     module = importlib.import_module(package)
     path = Path(module.__file__).parent / '.mim' / 'configs' / stock
@@ -83,12 +92,12 @@ def is_loaded(model: torch.nn.Module, tmp_path: Path, weight: str) -> bool:
 
 
 @pytest.mark.parametrize('family', FAMILIES.values(), ids=FAMILIES)
-def test_stock_mask_rcnn_takes_the_backbone(tmp_path: Path, family: Family) -> None:
+def test_stock_mask_rcnn_takes_the_backbone(tmp_path: Path, family: Family, in_scope) -> None:
     from mmdet.structures import DetDataSample
     from mmdet.structures.mask import BitmapMasks
 
     cfg = swapped(tmp_path, 'mmdet', *family.mask_rcnn, family.pretrained)
-    init_default_scope('mmdet')
+    in_scope('mmdet')
     model = MODELS.build(cfg.model)
     model.init_weights()
     assert is_loaded(model, tmp_path, family.weight)
@@ -118,13 +127,13 @@ def test_stock_mask_rcnn_takes_the_backbone(tmp_path: Path, family: Family) -> N
 
 
 @pytest.mark.parametrize('family', FAMILIES.values(), ids=FAMILIES)
-def test_stock_upernet_takes_the_backbone(tmp_path: Path, family: Family) -> None:
+def test_stock_upernet_takes_the_backbone(tmp_path: Path, family: Family, in_scope) -> None:
     from mmengine.model import revert_sync_batchnorm
     from mmseg.structures import SegDataSample
 
     cfg = swapped(tmp_path, 'mmseg', *family.upernet, family.pretrained)
     cfg.model.data_preprocessor.size = (128, 128)
-    init_default_scope('mmseg')
+    in_scope('mmseg')
     model = revert_sync_batchnorm(MODELS.build(cfg.model))  # SyncBN needs a GPU
     model.init_weights()
     assert is_loaded(model, tmp_path, family.weight)

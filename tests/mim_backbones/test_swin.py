@@ -246,7 +246,6 @@ def test_layer_depth_puts_a_merging_with_the_block_before_it() -> None:
     backbone = make(absolute_pos_embed=True)
     depth = {name: backbone.get_layer_depth(name)[0] for name, _ in backbone.named_parameters()}
     assert depth['mask_token'] == depth['absolute_pos_embed'] == 0
-    assert backbone.get_layer_depth('absolute_pos_embed', published=True) == (11, 12)
     assert depth['layers.1.downsample.reduction.weight'] == 4
     assert depth['layers.1.blocks.1.mlp.fc2.weight'] == 4
     assert depth['layers.2.blocks.0.norm1.bias'] == 5
