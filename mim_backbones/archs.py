@@ -40,6 +40,24 @@ SWIN: dict[str, SwinSize] = {
 }
 
 
+class HieraSize(TypedDict):
+    embed_dim: int
+    depths: tuple[int, ...]
+    num_heads: int
+
+
+# Hiera, arXiv 2306.00989, Table 2: width and heads of stage 0, both doubled by every stage.
+HIERA: dict[str, HieraSize] = {
+    'tiny-lite': HieraSize(embed_dim=46, depths=(1, 2, 7, 2), num_heads=1),  # MAE-Lite
+    'tiny': HieraSize(embed_dim=96, depths=(1, 2, 7, 2), num_heads=1),
+    'small': HieraSize(embed_dim=96, depths=(1, 2, 11, 2), num_heads=1),
+    'base': HieraSize(embed_dim=96, depths=(2, 3, 16, 3), num_heads=1),
+    'base-plus': HieraSize(embed_dim=112, depths=(2, 3, 16, 3), num_heads=2),
+    'large': HieraSize(embed_dim=144, depths=(2, 6, 36, 4), num_heads=2),
+    'huge': HieraSize(embed_dim=256, depths=(2, 6, 36, 4), num_heads=4),
+}
+
+
 def vit_size(arch: str | ViTSize) -> ViTSize:
     """The row of `VIT`, or the given sizes.
 
@@ -71,4 +89,22 @@ def swin_size(arch: str | SwinSize) -> SwinSize:
     raise ValueError(
         f'MIMSwin: arch {arch!r}; known: {", ".join(SWIN)}, or a dict of '
         f'{", ".join(SwinSize.__annotations__)}'
+    )
+
+
+def hiera_size(arch: str | HieraSize) -> HieraSize:
+    """The row of `HIERA`, or the given sizes.
+
+    Raises:
+        ValueError: no such name, or not the three sizes, or not four stages.
+    """
+    if isinstance(arch, str) and arch in HIERA:
+        return HIERA[arch]
+    if isinstance(arch, dict) and set(arch) == set(HieraSize.__annotations__):
+        if len(arch['depths']) == 4:
+            return arch
+        raise ValueError(f'MIMHiera: depths of {len(arch["depths"])} stages; it has 4')
+    raise ValueError(
+        f'MIMHiera: arch {arch!r}; known: {", ".join(HIERA)}, or a dict of '
+        f'{", ".join(HieraSize.__annotations__)}'
     )

@@ -6,8 +6,8 @@ Beyond the two methods below each family answers
     forward_visible(image, mask, keep) -> tokens        intermediates(image, indices, norm_last)
     forward_pooled(image, pool) -> (B, D)               fit_state(state) -> state, resized
 
-and has embed_dim, patch_size, stride (of the last map, in pixels) and num_features (channels of
-each map that forward returns).
+and has embed_dim, patch_size, mask_size (pixels per side of what a cell of a mask covers), stride
+(of the last map, in pixels) and num_features (channels of each map that forward returns).
 """
 
 from abc import abstractmethod
@@ -23,9 +23,6 @@ from torch.utils.checkpoint import checkpoint as recompute
 TOKENS = ('cls_token', 'mask_token', 'register_tokens')
 POSITIONS = (
     'pos_embed',
-    'pos_embed_win',
-    'pos_embed_spatial',
-    'pos_embed_temporal',
     'absolute_pos_embed',
     'relative_position_bias_table',
     'rel_pos_h',
@@ -44,6 +41,7 @@ class MIMBackbone(BaseModule):
     with_cp = False
     embed_dim: int
     patch_size: int
+    mask_size: int
     stride: int
     num_features: tuple[int, ...]
 

@@ -93,7 +93,7 @@ class MIMSwin(MIMBackbone):
         self.depths = tuple(size['depths'])
         self.num_heads = tuple(size['num_heads'])
         self.depth = sum(self.depths)
-        self.patch_size = patch_size
+        self.patch_size = self.mask_size = patch_size
         self.window_size = window_size
         self.stride = patch_size * 2 ** (len(self.depths) - 1)
         self.grid: Grid = grid_of('MIMSwin', img_size, patch_size)

@@ -105,7 +105,7 @@ class MIMViT(MIMBackbone):
         self.embed_dim = size['embed_dim']
         self.depth = size['depth']
         self.num_heads = size['num_heads']
-        self.patch_size = self.stride = patch_size
+        self.patch_size = self.mask_size = self.stride = patch_size
         self.grid: Grid = grid_of('MIMViT', img_size, patch_size)
         self.out_indices = tuple(i % self.depth for i in out_indices)
         self.num_features = (self.embed_dim,) * len(self.out_indices)
