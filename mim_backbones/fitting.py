@@ -82,6 +82,8 @@ def fit(
                 f'{key} has shape {tuple(value.shape)}, the backbone wants '
                 f'{tuple(own[key].shape)}: another architecture'
             )
+        elif not value.is_floating_point():
+            raise ValueError(f'{key} is {value.dtype}, not floating-point weights')
         else:
             result.state[key] = value
     fresh = fresh_parameters(backbone, kept)
