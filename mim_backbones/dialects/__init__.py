@@ -5,6 +5,7 @@ from mim_backbones.dialects import (
     beit,
     dino,
     dinov2,
+    hiera,
     mae,
     mae_lite,
     mimbench,
@@ -24,6 +25,9 @@ from mim_backbones.weights_file import CheckpointError
 
 # From the most particular names to the plainest.
 DIALECTS: tuple[Dialect, ...] = (
+    hiera.OURS,
+    hiera.TIMM,
+    hiera.OFFICIAL,
     mimbench.VIT,
     mimbench.SWIN,
     mae_lite.SWIN,
