@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch.nn as nn
-
 from mim_backbones.architecture import architecture_arguments, architecture_name
 from mim_backbones.architecture.hints import Hints
+from mim_backbones.backbone import MIMBackbone
 from mim_backbones.checkpoint_content import Content, Source, open_source
 from mim_backbones.checkpoint_model import Model, choose_model
 from mim_backbones.dialects import recognise
@@ -45,7 +44,7 @@ class Opened:
 
 
 def load_pretrained(
-    backbone: nn.Module,
+    backbone: MIMBackbone,
     source: Source,
     strict: bool = True,
     trust: bool = False,
@@ -79,7 +78,7 @@ def from_checkpoint(
     weights: str = 'auto',
     grid: Grid | None = None,
     **overrides: Any,
-) -> tuple[nn.Module, LoadReport]:
+) -> tuple[MIMBackbone, LoadReport]:
     """Build the backbone a checkpoint holds, and load it.
 
     Args:
@@ -147,7 +146,7 @@ def absent(overrides: dict[str, Any], key: str) -> bool:
 
 
 def load(
-    backbone: nn.Module,
+    backbone: MIMBackbone,
     opened: Opened,
     strict: bool,
     leave_out: Sequence[str],
@@ -168,7 +167,7 @@ def load(
     return report
 
 
-def check_family(backbone: nn.Module, opened: Opened) -> None:
+def check_family(backbone: MIMBackbone, opened: Opened) -> None:
     """Raises CheckpointError for a Swin's weights in a ViT and the like."""
     wanted = opened.translated.dialect.family
     own = next((FAMILIES[c.__name__] for c in type(backbone).mro() if c.__name__ in FAMILIES), '')

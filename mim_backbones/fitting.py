@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import torch.nn as nn
 from torch import Tensor
 
+from mim_backbones.backbone import MIMBackbone
 from mim_backbones.layers.pos_embed import Grid
 from mim_backbones.qkv_bias import fit_qkv_bias
 
@@ -43,7 +43,7 @@ class Fitted:
 
 
 def fit(
-    backbone: nn.Module,
+    backbone: MIMBackbone,
     state: dict[str, Tensor],
     leave_out: Sequence[str] = (),
     source_grid: Grid | None = None,
@@ -93,7 +93,7 @@ def fit(
     return result
 
 
-def fresh_parameters(backbone: nn.Module, state: dict[str, Tensor]) -> set[str]:
+def fresh_parameters(backbone: MIMBackbone, state: dict[str, Tensor]) -> set[str]:
     """What the family says may start fresh, and zero relative positions where the file has none.
 
     With tables of zeros the backbone computes at first what the checkpoint did (ViTDet,

@@ -1,6 +1,7 @@
 """MIMHiera's constructor arguments from the shapes of its weights."""
 
 import re
+from itertools import pairwise
 from math import isqrt
 from typing import Any
 
@@ -51,7 +52,7 @@ def stage_depths(state: State, name: str) -> tuple[int, ...]:
     depth = count_blocks(state, name)
     starts = sorted(int(m[1]) for key in state if (m := re.match(r'blocks\.(\d+)\.proj\.w', key)))
     bounds = [0, *starts, depth]
-    return tuple(after - before for before, after in zip(bounds, bounds[1:]))
+    return tuple(after - before for before, after in pairwise(bounds))
 
 
 def named_arch(width: int, depths: tuple[int, ...], hints: Hints) -> str | dict[str, Any]:

@@ -41,11 +41,9 @@ class Hints:
         """(H, W) in pixels, where the file says it."""
         for key in SIZE_SAID:
             value = self.said.get(key)
-            if isinstance(value, int):
-                return value, value
-            pair = isinstance(value, list | tuple) and len(value) == 2
-            if pair and all(isinstance(side, int) for side in value):
-                return value[0], value[1]
+            sides = [value, value] if isinstance(value, int) else value
+            if isinstance(sides, list | tuple) and [type(side) for side in sides] == [int, int]:
+                return sides[0], sides[1]
         return None
 
     def small_vit_heads(self, width: int) -> int | None:
