@@ -39,6 +39,13 @@ model = dict(
         _delete_=True, type='mim_backbones.MIMSwin', arch={arch}, out_indices=(0, 1, 2, 3),
         init_cfg=dict(type='Pretrained', checkpoint='{file}')))
 """
+HIERA = """
+_base_ = '{stock}'
+model = dict(
+    backbone=dict(
+        _delete_=True, type='mim_backbones.MIMHiera', arch={arch}, img_size=128,
+        init_cfg=dict(type='Pretrained', checkpoint='{file}')))
+"""
 
 
 class Family(NamedTuple):
@@ -50,7 +57,8 @@ class Family(NamedTuple):
     weight: str
 
 
-# The stock Swin configs expect the widths of Swin-T, so only its depth is cut here.
+# The stock Swin configs expect the widths of Swin-T, which Hiera-T to Hiera-B have too, so only
+# the depth is cut here.
 FAMILIES = {
     'vit': Family(
         {'type': 'mim_backbones.MIMViT', 'img_size': 128,
@@ -65,6 +73,13 @@ FAMILIES = {
         ('swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py', SWIN),
         ('swin/swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512.py', SWIN),
         'layers.1.blocks.1.mlp.fc2.weight',
+    ),
+    'hiera': Family(
+        {'type': 'mim_backbones.MIMHiera', 'img_size': 128, 'q_pool': 2,
+         'arch': {'embed_dim': 96, 'depths': (1, 1, 1, 1), 'num_heads': 1}},
+        ('swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py', HIERA),
+        ('swin/swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512.py', HIERA),
+        'blocks.3.mlp.fc2.weight',
     ),
 }  # fmt: skip
 
