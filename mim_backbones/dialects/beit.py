@@ -21,7 +21,8 @@ RULES = (
 
 
 def has_blocks(model: Model) -> bool:
-    return model.has(r'blocks\.0\.attn\.q_bias|blocks\.0\.attn\.relative_position|rel_pos_bias\.')
+    own = model.has(r'blocks\.0\.attn\.(q_bias|relative_position)|rel_pos_bias\.')
+    return own and model.has(r'blocks\.0\.norm1\.')
 
 
 V2 = Dialect(

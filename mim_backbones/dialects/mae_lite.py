@@ -63,7 +63,7 @@ VIT = Student(
     options=options,
 )
 SWIN = Student(
-    name='MAE-Lite Swin (SimMIM student)',
+    name='MAE-Lite Swin',
     source='wangsr126/MAE-Lite',
     family='swin',
     recognise=lambda model: (

@@ -21,7 +21,10 @@ def recognise(model: Model) -> bool:
     """A record of ours, or relative tables beside (not inside) the attention."""
     if not model.has(r'blocks\.0\.norm1\.') or model.has(r'layers\.|stages\.'):
         return False
-    return recorded(model, 'MIMViT') or model.has(r'blocks\.\d+\.rel_pos_bias\.|register_tokens')
+    own_names = model.has(r'blocks\.\d+\.rel_pos_bias\.') or (
+        model.has(r'register_tokens') and not model.has(r'blocks\.(\d+\.)+ls1\.')
+    )
+    return recorded(model, 'MIMViT') or own_names
 
 
 VIT = Dialect(

@@ -24,14 +24,20 @@ BEIT_VIT = Dialect(
     name='timm BEiT',
     source='huggingface/pytorch-image-models',
     family='vit',
-    recognise=lambda model: model.has(r'blocks\.0\.attn\.(q_bias|relative_position_bias_table)'),
+    recognise=lambda model: (
+        model.has(r'blocks\.0\.attn\.(q_bias|relative_position_bias_table)')
+        and model.has(r'blocks\.0\.norm1\.')
+    ),
     rules=(*CORE, *BEIT, *HEADS),
 )
 VIT = Dialect(
     name='timm ViT',
     source='huggingface/pytorch-image-models',
     family='vit',
-    recognise=lambda model: model.has(r'blocks\.0\.ls1\.gamma|reg_token|dist_token|head\.|fc_norm'),
+    recognise=lambda model: (
+        model.has(r'blocks\.0\.ls1\.gamma|reg_token|dist_token|head\.|fc_norm|attn_pool')
+        and model.has(r'blocks\.0\.norm1\.')
+    ),
     rules=(*CORE, *LAYER_SCALE, (r'reg_token|dist_token', 'register_tokens'), *HEADS),
     adapt=prefix_positions,
 )
