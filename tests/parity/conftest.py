@@ -100,6 +100,7 @@ def official_vit() -> Callable[..., MIMViT]:
             'arch': {key: config[key] for key in ('embed_dim', 'depth', 'num_heads')},
             'img_size': config.get('img_size'),
             'patch_size': config['patch_size'],
+            'in_channels': config.get('in_chans', 3),
             'pos_embed': 'learned' if config['use_abs_pos_emb'] else 'none',
             'rel_pos_bias': 'per_block' if own else 'shared' if shared else 'none',
             'qkv_bias': 'qv' if config['qkv_bias'] else 'none',

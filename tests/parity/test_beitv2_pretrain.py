@@ -3,7 +3,7 @@
 import pytest
 import torch.nn.functional as F
 
-from mim_backbones import load_pretrained
+from mim_backbones import from_checkpoint, load_pretrained
 
 FAMILY = 'beitv2_pretrain'
 
@@ -34,6 +34,14 @@ def test_patch_tokens_and_predictions(golden, same, backbone) -> None:
     same('labels', golden['token_ids'][mask], golden['labels'], atol=0)
     loss = golden['loss_mim' if 'loss_mim' in golden else 'loss']
     same('loss', F.cross_entropy(logits, golden['labels']), loss)
+
+
+@pytest.mark.golden(FAMILY)
+def test_architecture_is_read_from_the_file(golden, same) -> None:
+    backbone, report = from_checkpoint(golden['state_dict'])
+    assert report.missing == report.unexpected == report.fresh == []
+    found = rows(backbone.eval().forward_tokens(golden['image']))
+    same('patch_tokens_unmasked', found, golden['patch_tokens_unmasked'])
 
 
 @pytest.mark.golden(FAMILY)

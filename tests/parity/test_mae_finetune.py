@@ -1,5 +1,7 @@
 """MAE's classifiers: mean pooling and CLS, another resolution, linear probe with BatchNorm."""
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn as nn
@@ -10,7 +12,6 @@ from mim_backbones.vit import MIMViT
 
 FAMILY = 'mae_finetune'
 POOLS = {'global_pool': 'mean', 'cls_token': 'cls'}
-HEADS = 4  # not stored in the files
 
 
 @pytest.fixture
@@ -18,19 +19,38 @@ def classifier(golden):
     """classifier(entry, img_size): the backbone of an entry, loaded, and the report."""
 
     def build(entry: str, img_size: int):
-        state = golden[entry]['state_dict']
-        dim, _, patch_size, _ = state['patch_embed.proj.weight'].shape
-        depth = 1 + max(int(key.split('.')[1]) for key in state if key.startswith('blocks.'))
-        backbone = MIMViT(
-            {'embed_dim': dim, 'depth': depth, 'num_heads': HEADS},
-            img_size=img_size,
-            patch_size=patch_size,
-            final_norm='norm.weight' in state,
-            fc_norm='fc_norm.weight' in state,
-        ).eval()
-        return backbone, load_pretrained(backbone, state)
+        backbone = vit(golden[entry]['state_dict'], img_size, num_heads(golden))
+        return backbone, load_pretrained(backbone, golden[entry]['state_dict'])
 
     return build
+
+
+def vit(state: dict[str, torch.Tensor], img_size: int, heads: int) -> MIMViT:
+    dim, channels, patch_size, _ = state['patch_embed.proj.weight'].shape
+    depth = 1 + max(int(key.split('.')[1]) for key in state if key.startswith('blocks.'))
+    return MIMViT(
+        {'embed_dim': dim, 'depth': depth, 'num_heads': heads},
+        img_size=img_size,
+        patch_size=patch_size,
+        in_channels=channels,
+        final_norm='norm.weight' in state,
+        fc_norm='fc_norm.weight' in state,
+    ).eval()
+
+
+def num_heads(golden: dict[str, Any]) -> int:
+    """The files do not store it: the divisor of the width that comes closest to the feature."""
+    entry = next(name for name in POOLS if name in golden)
+    state, image = golden[entry]['state_dict'], golden['img']
+
+    def difference(heads: int) -> float:
+        backbone = vit(state, image.shape[-1], heads)
+        load_pretrained(backbone, state)
+        feature = backbone.forward_pooled(image, POOLS[entry])
+        return float((feature.detach() - golden[entry]['feature']).abs().max())
+
+    width = len(state['cls_token'].flatten())
+    return min((h for h in range(1, width + 1) if width % h == 0), key=difference)
 
 
 @pytest.mark.parametrize('entry', POOLS)

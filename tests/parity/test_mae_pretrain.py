@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mim_backbones import load_pretrained
+from mim_backbones import from_checkpoint, load_pretrained
 from mim_backbones.vit import MIMViT
 
 FAMILY = 'mae_pretrain'
@@ -16,6 +16,7 @@ def backbone(golden, left_out) -> MIMViT:
         arch={key: config[key] for key in ('embed_dim', 'depth', 'num_heads')},
         img_size=config['img_size'],
         patch_size=config['patch_size'],
+        in_channels=config.get('in_chans', 3),
         pos_embed='sincos',
         mlp_ratio=config['mlp_ratio'],
         norm_eps=config['norm_eps'],
@@ -44,6 +45,15 @@ def test_encoder_on_the_kept_tokens(golden, same, backbone) -> None:
         latent = backbone.forward_visible(golden['img'], keep=keep)
         same(f'{name} encoder_latent', latent, fields['encoder_latent'])
     same('ids_shuffle', order, golden['ids_shuffle'], atol=0)
+
+
+@pytest.mark.golden(FAMILY)
+def test_architecture_is_read_from_the_file(golden, same) -> None:
+    heads = golden['config']['num_heads']  # no shape shows them
+    backbone, report = from_checkpoint(golden['state_dict'], num_heads=heads)
+    assert report.missing == report.unexpected == report.fresh == []
+    latent = backbone.eval().forward_visible(golden['img'], keep=golden['ids_keep'])
+    same('encoder_latent', latent, golden['encoder_latent'])
 
 
 @pytest.mark.golden(FAMILY, needs=['encoder_block_outputs'])

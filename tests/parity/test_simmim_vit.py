@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mim_backbones import load_pretrained
+from mim_backbones import from_checkpoint, load_pretrained
 from pretrain.methods.simmim import SimMIM
 
 FAMILY = 'simmim_vit'
@@ -28,7 +28,8 @@ def model(golden, official_vit) -> SimMIM:
             stride=config['encoder_stride'],
         ),
     )
-    model.backbone = official_vit(config, mask_token=True)
+    final_norm = not config.get('use_mean_pooling_pretrain')
+    model.backbone = official_vit(config, mask_token=True, final_norm=final_norm)
     report = load_pretrained(model.backbone, state)
     assert report.missing == report.unexpected == []
     head = {ours(k).removeprefix('head.'): v for k, v in state.items() if k.startswith('decoder')}
@@ -50,11 +51,20 @@ def test_pretraining(golden, same, model) -> None:
         same(f'grads {name}', model.get_parameter(ours(name)).grad, gradient)
 
 
+@pytest.mark.golden(FAMILY)
+def test_architecture_is_read_from_the_file(golden, same) -> None:
+    backbone, report = from_checkpoint(golden['state_dict'], mask_token=True)
+    assert report.missing == report.unexpected == report.fresh == []
+    found = backbone.eval().forward_tokens(golden['img'], golden['mask'].bool())
+    same('encoder_featmap', found, golden['encoder_featmap'])
+
+
 @pytest.mark.golden(FAMILY, needs=['finetune'])
 def test_classifier(golden, same, official_vit, left_out) -> None:
     tuned = golden['finetune']
+    own_tables = any('relative_position_bias_table' in key for key in tuned['state_dict'])
     backbone = official_vit(
-        {**golden['config'], 'use_rel_pos_bias': True}, final_norm=False, fc_norm=True
+        {**golden['config'], 'use_rel_pos_bias': own_tables}, final_norm=False, fc_norm=True
     )
     report = load_pretrained(backbone, golden['state_dict'])
     missing = {key for key in tuned['missing_keys'] if not key.endswith('position_index')}
