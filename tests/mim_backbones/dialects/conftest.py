@@ -1,3 +1,5 @@
+import warnings
+
 import pytest
 import torch
 
@@ -14,6 +16,8 @@ def load():
         config = backbone_config(checkpoint, **overrides)
         with torch.device('meta'):
             backbone = MODELS.build(config)
-        return config, load_pretrained(backbone, checkpoint)
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', message='.*meta parameter')
+            return config, load_pretrained(backbone, checkpoint)
 
     return run

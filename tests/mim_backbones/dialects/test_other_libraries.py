@@ -1,4 +1,4 @@
-"""The real classes of timm, mmsegmentation and mmdetection, small: their weights, their features."""
+"""Real classes of timm, mmsegmentation and mmdetection, small: their weights, their features."""
 
 import pytest
 import timm
