@@ -37,9 +37,9 @@ class MaskUnitAttention(nn.Module):
         q, k, v = self.qkv(x).chunk(3, dim=-1)
         if self.pooled:
             q = pool_units(q)
-        shape = q.shape
-        attended = F.scaled_dot_product_attention(*(self._heads(t) for t in (q, k, v)))
-        return self.proj(attended.transpose(1, 2).reshape(shape))
+        heads = self._heads
+        attended = F.scaled_dot_product_attention(heads(q), heads(k), heads(v))
+        return self.proj(attended.transpose(1, 2).reshape(q.shape))
 
     def _heads(self, x: Tensor) -> Tensor:
         """(B, U, m, m, D) -> (B', heads, N, d), B' = B * U when attention stays within units."""

@@ -138,6 +138,12 @@ def test_compiles_without_graph_breaks_or_warnings() -> None:
         warnings.simplefilter('error')
         found = torch.compile(backbone, backend='eager', fullgraph=True)(image)
     torch.testing.assert_close(found, backbone(image))
+    torch._dynamo.reset()
+    visible = torch.compile(backbone.forward_visible, backend='eager', fullgraph=True)
+    keep = torch.tensor([[4, 0, 1]])
+    torch.testing.assert_close(
+        visible(image, keep=keep), backbone.forward_visible(image, keep=keep)
+    )
 
 
 def test_bf16_is_close() -> None:

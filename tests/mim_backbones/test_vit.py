@@ -143,6 +143,8 @@ def test_frozen_stages_stay_frozen_in_training_mode() -> None:
     assert not backbone.blocks[1].training
     trainable = {name.split('.')[0] for name, p in backbone.named_parameters() if p.requires_grad}
     assert trainable == {'blocks', 'norm'}
+    shared = make(frozen_stages=1, **VARIANTS['simmim'])
+    assert not shared.rel_pos_bias.relative_position_bias_table.requires_grad
 
 
 @pytest.mark.parametrize(
@@ -175,6 +177,16 @@ def test_compiles_without_graph_breaks_or_warnings(variant: str) -> None:
         warnings.simplefilter('error')
         found = torch.compile(backbone.forward_tokens, backend='eager', fullgraph=True)(image)
     torch.testing.assert_close(found, backbone.forward_tokens(image))
+
+
+def test_kept_tokens_compile_without_graph_breaks() -> None:
+    backbone, image = make(**VARIANTS['mae']).eval(), torch.randn(2, 3, 32, 32)
+    keep = torch.tensor([[3, 1], [0, 15]])
+    torch._dynamo.reset()
+    found = torch.compile(backbone.forward_visible, backend='eager', fullgraph=True)(
+        image, keep=keep
+    )
+    torch.testing.assert_close(found, backbone.forward_visible(image, keep=keep))
 
 
 @pytest.mark.parametrize('variant', VARIANTS)
