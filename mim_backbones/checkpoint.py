@@ -149,8 +149,8 @@ def load(
     backbone: MIMBackbone,
     opened: Opened,
     strict: bool,
-    leave_out: Sequence[str],
-    grid: Grid | None,
+    leave_out: Sequence[str] = (),
+    grid: Grid | None = None,
 ) -> LoadReport:
     """Fit, report, refuse gaps, copy."""
     model, translated = opened.model, opened.translated

@@ -1,7 +1,9 @@
 """Which globals a pickled file asks for, read from its opcodes; nothing is run."""
 
 import pickletools
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,9 @@ def names_asked_for(path: Path) -> list[str]:
                 inner = [name for name in archive.namelist() if name.endswith('data.pkl')]
                 return globals_of(archive.read(inner[0])) if inner else []
         return globals_of(path.read_bytes())
-    except (OSError, zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, EOFError):
-        return []
+    except (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, LookupError,
+            RuntimeError, ValueError):  # fmt: skip
+        return []  # a damaged archive
 
 
 def globals_of(data: bytes) -> list[str]:

@@ -4,6 +4,7 @@ Files open with `weights_only=True` and a narrow allow-list: what official check
 mmengine's carry beside tensors. Foreign classes are rebuilt as inert data, never imported.
 """
 
+import json
 import pickle
 import re
 import struct
@@ -21,9 +22,20 @@ from mim_backbones.plain_pickle import read_plain_pickle
 
 
 class CheckpointError(UserError):
-    """A file that cannot be read as weights, or weights that do not cover the backbone."""
+    """A file that cannot be read as weights, or weights that do not cover the backbone.
+
+    One line, whatever a damaged file calls its keys.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(''.join(c if c.isprintable() else '?' for c in message))
 
 
+# Damaged bytes surface as any of these, from the archive reader or the unpickler.
+UNREADABLE = (
+    ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError,
+    MemoryError, OSError, RuntimeError, SystemError, TypeError, ValueError, struct.error,
+)  # fmt: skip
 # What torch's own reader knows; a name of these never is why it refused a newer protocol.
 HARMLESS = (
     'torch._utils.',
@@ -77,16 +89,20 @@ def what_text(head: bytes) -> str | None:
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, safe_open
 
     try:
-        return dict(load_file(path))
-    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
+        with safe_open(path, framework='pt') as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            record = json.loads((file.metadata() or {}).get('mimbench', 'null'))
+    except (SafetensorError, *UNREADABLE) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
             f'checkpoint {path} is no readable safetensors file: {why}'
         ) from error
+    if isinstance(record, dict):  # what `mimbench convert` stores beside the weights
+        return {'state_dict': tensors, 'meta': {'mimbench': record}}
+    return tensors
 
 
 def _read_pickle(path: Path, trust: bool) -> dict[str, Any]:
@@ -100,10 +116,7 @@ def _read_pickle(path: Path, trust: bool) -> dict[str, Any]:
                 'refused. If the file is your own, load it with trust=True'
             ) from error
         raise CheckpointError(f'checkpoint {path} is corrupt or truncated; get it again') from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, TypeError,
-            AttributeError, AssertionError, UnicodeDecodeError, ImportError, MemoryError,
-            OverflowError, struct.error, ArithmeticError) as error:  # fmt: skip
-        # Damaged bytes surface as any of these, from the archive reader or the unpickler.
+    except UNREADABLE as error:
         if 'TorchScript' in str(error):
             raise CheckpointError(
                 f'checkpoint {path} is a TorchScript program; save its state_dict() instead'

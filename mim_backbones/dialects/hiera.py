@@ -56,7 +56,9 @@ OURS = Dialect(
     source='this project',
     family='hiera',
     recognise=lambda model: (
-        recognise(model) and (model.record is not None or model.has(r'fc_norm\.'))
+        recognise(model)
+        and (model.record is not None or model.has(r'fc_norm\.'))
+        and not model.has(r'head\.norm\.')
     ),
     rules=(*CORE, (r'mask_token|fc_norm\.(weight|bias)', SAME), (r'head\..*', CLASSIFIER)),
 )

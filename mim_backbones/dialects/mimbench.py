@@ -24,7 +24,9 @@ def recognise(model: Model) -> bool:
     own_names = model.has(r'blocks\.\d+\.rel_pos_bias\.') or (
         model.has(r'register_tokens') and not model.has(r'blocks\.(\d+\.)+ls1\.')
     )
-    return recorded(model, 'MIMViT') or own_names
+    # `mimbench convert` leaves its record in files with other names too.
+    foreign = model.has(r'blocks\.\d+\.(ls1|attn\.relative_position_bias_table)|reg_token')
+    return own_names or (recorded(model, 'MIMViT') and not foreign)
 
 
 VIT = Dialect(
@@ -46,6 +48,10 @@ SWIN = Dialect(
     name='mimbench',
     source='this project',
     family='swin',
-    recognise=lambda model: recorded(model, 'MIMSwin'),
+    recognise=lambda model: (
+        recorded(model, 'MIMSwin')
+        and model.has(r'layers\.0\.blocks\.')
+        and (model.has(r'layers\.0\.downsample\.') or not model.has(r'layers\.\d\.downsample\.'))
+    ),
     rules=(*SWIN_CORE, *MERGING, *V2),
 )

@@ -5,7 +5,7 @@ the patches only. DeiT's distillation token is a second prefix token: one regist
 """
 
 from mim_backbones.dialects.base import Dialect, State
-from mim_backbones.dialects.vit_rules import BEIT, CORE, HEADS, LAYER_SCALE
+from mim_backbones.dialects.vit_rules import BEIT, CORE, HEADS, LAYER_SCALE, MASK_TOKEN
 
 
 def prefix_positions(state: State) -> State:
@@ -28,7 +28,7 @@ BEIT_VIT = Dialect(
         model.has(r'blocks\.0\.attn\.(q_bias|relative_position_bias_table)')
         and model.has(r'blocks\.0\.norm1\.')
     ),
-    rules=(*CORE, *BEIT, *HEADS),
+    rules=(*CORE, *MASK_TOKEN, *BEIT, *HEADS),
 )
 VIT = Dialect(
     name='timm ViT',
@@ -38,6 +38,12 @@ VIT = Dialect(
         model.has(r'blocks\.0\.ls1\.gamma|reg_token|dist_token|head\.|fc_norm|attn_pool')
         and model.has(r'blocks\.0\.norm1\.')
     ),
-    rules=(*CORE, *LAYER_SCALE, (r'reg_token|dist_token', 'register_tokens'), *HEADS),
+    rules=(
+        *CORE,
+        *MASK_TOKEN,
+        *LAYER_SCALE,
+        (r'reg_token|dist_token', 'register_tokens'),
+        *HEADS,
+    ),
     adapt=prefix_positions,
 )
