@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from mim_backbones.bench import naive_attention
-from mim_backbones.bench.measure import peak_mib, seconds
+from mim_backbones.bench.measure import paired_seconds, peak_mib
 from mim_backbones.layers.attention import Attention
 from mim_backbones.layers.rel_pos_bias import RelPosBias
 
@@ -27,7 +27,7 @@ class AttentionRow:
 
     Attributes:
         kernel: what `scaled_dot_product_attention` ran.
-        speedup, memory_ratio: naive over ours.
+        speedup, memory_ratio: naive over ours (of the calls that took turns).
         score_mib: what one T x T matrix per head takes.
         peak_of_scores: our peak over that; below 1 there is no room for such a matrix.
         difference: largest difference between the two outputs.
@@ -104,7 +104,7 @@ def _row(
         difference = float((ours(x) - naive(x)).abs().max())
     run, run_naive = (_pass(call, x, passes, device) for call in (ours, naive))
     peak, naive_peak = (peak_mib(call, device) for call in (run, run_naive))
-    taken, naive_taken = seconds(run, repeats), seconds(run_naive, repeats)
+    taken, naive_taken, speedup = paired_seconds(run, run_naive, repeats)
     score = heads * tokens**2 * x.element_size() / 2**20
     return AttentionRow(
         positions=positions,
@@ -113,7 +113,7 @@ def _row(
         kernel=_kernel(run),
         seconds=taken,
         naive_seconds=naive_taken,
-        speedup=naive_taken / taken,
+        speedup=speedup,
         peak_mib=peak,
         naive_peak_mib=naive_peak,
         memory_ratio=naive_peak / peak if peak and naive_peak else None,

@@ -22,6 +22,18 @@ def seconds(call: Callable[[], object], repeats: int) -> float:
     return median(taken)
 
 
+def paired_seconds(
+    ours: Callable[[], object], theirs: Callable[[], object], repeats: int
+) -> tuple[float, float, float]:
+    """Median times of two calls that take turns, and the median of theirs over ours.
+
+    Taking turns keeps the ratio true while other programs come and go.
+    """
+    pairs = [(seconds(ours, 1), seconds(theirs, 1)) for _ in range(repeats)]
+    own, other = zip(*pairs, strict=True)
+    return median(own), median(other), median(b / a for a, b in pairs)
+
+
 def peak_mib(call: Callable[[], object], device: str = 'cpu') -> float | None:
     """Memory `call` takes on top of what is held, in MiB; None where the system does not tell.
 

@@ -114,6 +114,19 @@ def official_vit() -> Callable[..., MIMViT]:
 
 
 @pytest.fixture
+def unseen() -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """unseen(golden): what no shape of its state dict shows, as options of `from_checkpoint`."""
+
+    def options(golden: dict[str, Any]) -> dict[str, Any]:
+        config, state = golden['config'], golden['state_dict']
+        tables = any(key.endswith('relative_position_bias_table') for key in state)
+        heads = {} if tables else {'num_heads': config['num_heads']}
+        return {'norm_eps': config['norm_eps'], **heads}
+
+    return options
+
+
+@pytest.fixture
 def left_out() -> Callable[[LoadReport], set[str]]:
     """Keys of the file that a load ignored, without the prefix the backbone had there."""
 

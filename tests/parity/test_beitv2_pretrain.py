@@ -37,8 +37,8 @@ def test_patch_tokens_and_predictions(golden, same, backbone) -> None:
 
 
 @pytest.mark.golden(FAMILY)
-def test_architecture_is_read_from_the_file(golden, same) -> None:
-    backbone, report = from_checkpoint(golden['state_dict'])
+def test_architecture_is_read_from_the_file(golden, same, unseen) -> None:
+    backbone, report = from_checkpoint(golden['state_dict'], **unseen(golden))
     assert report.missing == report.unexpected == report.fresh == []
     found = rows(backbone.eval().forward_tokens(golden['image']))
     same('patch_tokens_unmasked', found, golden['patch_tokens_unmasked'])

@@ -48,9 +48,8 @@ def test_encoder_on_the_kept_tokens(golden, same, backbone) -> None:
 
 
 @pytest.mark.golden(FAMILY)
-def test_architecture_is_read_from_the_file(golden, same) -> None:
-    heads = golden['config']['num_heads']  # no shape shows them
-    backbone, report = from_checkpoint(golden['state_dict'], num_heads=heads)
+def test_architecture_is_read_from_the_file(golden, same, unseen) -> None:
+    backbone, report = from_checkpoint(golden['state_dict'], **unseen(golden))
     assert report.missing == report.unexpected == report.fresh == []
     latent = backbone.eval().forward_visible(golden['img'], keep=golden['ids_keep'])
     same('encoder_latent', latent, golden['encoder_latent'])

@@ -52,8 +52,8 @@ def test_pretraining(golden, same, model) -> None:
 
 
 @pytest.mark.golden(FAMILY)
-def test_architecture_is_read_from_the_file(golden, same) -> None:
-    backbone, report = from_checkpoint(golden['state_dict'], mask_token=True)
+def test_architecture_is_read_from_the_file(golden, same, unseen) -> None:
+    backbone, report = from_checkpoint(golden['state_dict'], mask_token=True, **unseen(golden))
     assert report.missing == report.unexpected == report.fresh == []
     found = backbone.eval().forward_tokens(golden['img'], golden['mask'].bool())
     same('encoder_featmap', found, golden['encoder_featmap'])

@@ -50,7 +50,7 @@ def test_attention_as_json_and_as_a_table():
         ('offset table', 'forward'), ('offset table', 'forward and backward'),
     ]  # fmt: skip
     assert all(row['difference'] < 1e-5 for row in rows)
-    assert all(row['speedup'] == row['naive_seconds'] / row['seconds'] for row in rows)
+    assert all(row['speedup'] == row['naive_seconds'] / row['seconds'] for row in rows)  # one pair
     table = CliRunner().invoke(bench, [*small, '--threads', '1']).output.splitlines()
     assert len(table) == 1 + len(rows)
     assert table[1].startswith('decomposed')
