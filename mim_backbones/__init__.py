@@ -15,6 +15,8 @@ standins.install()
 
 PUBLIC = {
     'MIMViT': 'mim_backbones.vit',
+    'MIMSwin': 'mim_backbones.swin',
+    'MIMHiera': 'mim_backbones.hiera',
     'SimpleFeaturePyramid': 'mim_backbones.feature_pyramid',
     'from_checkpoint': 'mim_backbones.checkpoint',
     'load_pretrained': 'mim_backbones.checkpoint',

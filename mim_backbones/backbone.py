@@ -1,17 +1,49 @@
-"""What every backbone shares: loading through `init_cfg`, freezing, layer depth for layer decay."""
+"""What every backbone shares: loading through `init_cfg`, recomputing blocks, rules for optimizers.
+
+Beyond the two methods below each family answers
+
+    forward(image) -> one map per out_index            forward_tokens(image, mask) -> last map
+    forward_visible(image, mask, keep) -> tokens        intermediates(image, indices, norm_last)
+    forward_pooled(image, pool) -> (B, D)               fit_state(state) -> state, resized
+
+and has embed_dim, patch_size, mask_size (pixels per side of what a cell of a mask covers), stride
+(of the last map, in pixels) and num_features (channels of each map that forward returns).
+"""
 
 from abc import abstractmethod
+from typing import Any
 
+import torch.nn as nn
 from mmengine.model import BaseModule
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint as recompute
+
+# Last parts of the names of tokens and position tables: offsets that nothing gains from pulling
+# to zero. What published code decays of them, `LayerDecayConstructor` can too.
+TOKENS = ('cls_token', 'mask_token', 'register_tokens')
+POSITIONS = (
+    'pos_embed',
+    'absolute_pos_embed',
+    'relative_position_bias_table',
+    'rel_pos_h',
+    'rel_pos_w',
+)
 
 
 class MIMBackbone(BaseModule):
-    """Base of MIMViT and the other families.
+    """Base of MIMViT, MIMSwin and MIMHiera.
 
     `init_cfg=dict(type='Pretrained', checkpoint=FILE)` loads FILE through
     `mim_backbones.checkpoint.load_pretrained`, which recognises its dialect and raises when a
     parameter stays uncovered; `checkpoint=None` keeps the random start.
     """
+
+    with_cp = False
+    embed_dim: int
+    patch_size: int
+    mask_size: int
+    stride: int
+    num_features: tuple[int, ...]
 
     def init_weights(self) -> None:
         if self._is_init or not self.init_cfg:
@@ -30,3 +62,39 @@ class MIMBackbone(BaseModule):
     @abstractmethod
     def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:
         """Depth of parameter `name` for layer decay: (depth, number of depths), 0 = the input."""
+
+    def no_weight_decay(self) -> set[str]:
+        """Names exempt from weight decay beside biases and 1-D tensors: tokens and positions."""
+        return {
+            name
+            for name, _ in self.named_parameters()
+            if name.rpartition('.')[2] in (*TOKENS, *POSITIONS)
+        }
+
+    def fresh_parameters(self) -> set[str]:
+        """Names a checkpoint need not hold: they start fresh where it was trained without them."""
+        fresh = ('mask_token', 'fc_norm.weight', 'fc_norm.bias')
+        return {name for name, _ in self.named_parameters() if name in fresh}
+
+    def _run(self, block: nn.Module, x: Tensor, *context: Any) -> Tensor:
+        if self.with_cp and x.requires_grad:
+            return recompute(block, x, *context, use_reentrant=False)
+        return block(x, *context)
+
+
+def check_option(family: str, option: str, value: str, known: tuple[str, ...]) -> None:
+    """Raises ValueError when `value` is not among the known values of an option."""
+    if value not in known:
+        raise ValueError(f'{family}: {option}={value!r}; known: {", ".join(known)}')
+
+
+def grid_of(family: str, img_size: int | tuple[int, int], cell: int) -> tuple[int, int]:
+    """Cells of `cell` pixels per side of an image.
+
+    Raises:
+        ValueError: img_size is not a multiple of `cell`.
+    """
+    height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
+    if height % cell or width % cell:
+        raise ValueError(f'{family}: img_size {height}x{width} is not a multiple of {cell}')
+    return height // cell, width // cell

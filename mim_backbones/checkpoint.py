@@ -1,149 +1,235 @@
-"""Checkpoint -> backbone: recognise the keys, resize what depends on the grid, report, refuse gaps.
+"""Any released checkpoint -> a backbone, with a report, or one clear error.
 
-Here: files of this project and state dicts whose keys already are MIMViT's (MAE, BEiT and
-SimMIM's ViT under their usual prefixes). Other dialects come with the loading issue.
+    source -> content (one flat table) -> the backbone's own model -> dialect -> our key names
+           -> fitted to the backbone's shapes -> loaded
+
+The dialects are in `dialects/`, one source a file; shapes are read in `architecture/`.
 """
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import torch
-import torch.nn as nn
-from torch import Tensor
-
-from mim_backbones.layers.pos_embed import resize_pos_embed
-from mim_backbones.layers.rel_pos_bias import CLS_ROWS, resize_rel_pos_table
+from mim_backbones.architecture import architecture_arguments, architecture_name
+from mim_backbones.architecture.hints import Hints
+from mim_backbones.backbone import MIMBackbone
+from mim_backbones.checkpoint_content import Content, Source, open_source
+from mim_backbones.checkpoint_model import Model, choose_model
+from mim_backbones.dialects import recognise
+from mim_backbones.dialects.base import Translated
+from mim_backbones.fitting import Fitted, fit
+from mim_backbones.layers.pos_embed import Grid
 from mim_backbones.load_report import LoadReport
 from mim_backbones.registry import MODELS
-from mim_backbones.weights_file import CheckpointError, read_weights_file
+from mim_backbones.weights_file import CheckpointError
 
-Source = str | Path | Mapping[str, Any]
-WRAPPERS = ('state_dict', 'model', 'module')
-PREFIXES = ('module.', 'backbone.', 'encoder.')
-HEADS = ('head.', 'decoder', 'fc_norm.', 'neck.', 'data_preprocessor.', 'mask_token')
+# Constructor arguments whose value 'none' (or None) says: I know the file has these, without them.
+PARTS = {
+    'rel_pos_bias': ('rel_pos_bias',),
+    'decomposed_rel_pos': ('rel_pos_h', 'rel_pos_w'),
+    'pos_embed': ('pos_embed',),
+    'absolute_pos_embed': ('absolute_pos_embed',),
+    'layer_scale': ('gamma_1', 'gamma_2'),
+    'num_registers': ('register_tokens',),
+}
+FAMILIES = {'MIMViT': 'vit', 'MIMSwin': 'swin', 'MIMHiera': 'hiera'}
 
 
-def load_pretrained(backbone: nn.Module, source: Source, strict: bool = True) -> LoadReport:
+@dataclass(frozen=True)
+class Opened:
+    """A checkpoint in our names."""
+
+    model: Model
+    translated: Translated
+
+
+def load_pretrained(
+    backbone: MIMBackbone,
+    source: Source,
+    strict: bool = True,
+    trust: bool = False,
+    weights: str = 'auto',
+    leave_out: Sequence[str] = (),
+    grid: Grid | None = None,
+) -> LoadReport:
     """Copy the weights of a checkpoint into a backbone, in place.
 
     Args:
-        source: a file, or a state dict (possibly still wrapped in a checkpoint dict).
-        strict: raise when a parameter of the backbone stays uncovered.
+        source: a file, `timm:NAME`, or a state dict (possibly still wrapped in a checkpoint dict).
+        strict: raise when a parameter of the backbone stays uncovered, or weights find no place.
+        trust: run whatever code the file's pickle asks for; only for files of your own.
+        weights: 'ema' or 'plain' for files with averaged and plain weights; see `choose_model`.
+        leave_out: parts of names to do without ('rel_pos_bias', 'gamma_1'), though the file has
+            them.
+        grid: patch grid (H, W) of the file's position tables, where they are not square.
 
     Raises:
-        CheckpointError: unreadable file, no tensors, wrong shapes, or (strict) parameters left
-            uncovered; the backbone is then unchanged.
+        CheckpointError: unreadable file, no tensors, another family or size, or (strict)
+            parameters left uncovered or weights without a place; the backbone is then unchanged.
     """
-    content, name = _open(source)
-    return _load(backbone, unwrap(content, name), name, strict)
+    opened = translate(open_source(source, trust), weights)
+    return load(backbone, opened, strict, leave_out, grid)
 
 
-def from_checkpoint(source: Source, **overrides: Any) -> tuple[nn.Module, LoadReport]:
-    """Build the backbone a checkpoint of this project was trained with, and load it.
+def from_checkpoint(
+    source: Source,
+    *,
+    trust: bool = False,
+    weights: str = 'auto',
+    grid: Grid | None = None,
+    **overrides: Any,
+) -> tuple[MIMBackbone, LoadReport]:
+    """Build the backbone a checkpoint holds, and load it.
 
     Args:
-        overrides: constructor arguments that replace the recorded ones (img_size, out_indices,
-            window_size, drop_path_rate, ...).
+        trust, weights, grid: see `load_pretrained`.
+        overrides: constructor arguments that replace the inferred ones (img_size, out_indices,
+            drop_path_rate, rel_pos_bias='none', ...); `num_heads` where shapes do not show it.
 
     Raises:
-        CheckpointError: as `load_pretrained`, or the file does not say what backbone it holds.
+        CheckpointError: as `load_pretrained`, or the number of heads has to be given.
+        TypeError, ValueError: an override the backbone does not take.
     """
-    content, name = _open(source)
-    config = recorded_backbone(content)
-    if config is None:
-        raise CheckpointError(
-            f'checkpoint {name} does not record its backbone; build one and use load_pretrained'
-        )
-    backbone = MODELS.build({**config, **overrides})
-    return backbone, _load(backbone, unwrap(content, name), name, strict=True)
+    opened = translate(open_source(source, trust), weights)
+    config = arguments(opened, overrides)
+    backbone = MODELS.build(config)
+    without = [part for key, parts in PARTS.items() for part in parts if absent(overrides, key)]
+    return backbone, load(backbone, opened, True, without, grid)
 
 
-def recorded_backbone(content: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Constructor arguments of the backbone, as pre-training recorded them; None when absent."""
-    meta = content.get('meta')
-    record = meta.get('mimbench') if isinstance(meta, Mapping) else None
-    return dict(record['backbone']) if record else None
-
-
-def unwrap(content: Mapping[str, Any], name: str) -> dict[str, Tensor]:
-    """The tensors of a checkpoint under the backbone's own key names.
+def backbone_config(
+    source: Source, *, trust: bool = False, weights: str = 'auto', **overrides: Any
+) -> dict[str, Any]:
+    """Registry type and constructor arguments of the backbone a checkpoint holds.
 
     Raises:
-        CheckpointError: there are none.
+        CheckpointError: as `from_checkpoint`.
     """
-    for wrapper in WRAPPERS:
-        if isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-    state = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
-    if not state:
-        raise CheckpointError(f'checkpoint {name} holds no tensors')
-    for prefix in PREFIXES:
-        if any(key.startswith(prefix) for key in state):
-            state = {
-                key.removeprefix(prefix): value
-                for key, value in state.items()
-                if key.startswith(prefix) or prefix == 'module.'
-            }
-    return state
+    return arguments(translate(open_source(source, trust), weights), overrides)
 
 
-def _open(source: Source) -> tuple[Mapping[str, Any], str]:
-    if isinstance(source, Mapping):
-        return source, 'state dict'
-    return read_weights_file(source), str(source)
+def translate(content: Content, weights: str = 'auto') -> Opened:
+    """Content in our key names.
+
+    Raises:
+        CheckpointError: no backbone of a known dialect.
+    """
+    model = choose_model(content, weights)
+    return Opened(model, recognise(model).translate(model))
 
 
-def _load(backbone: nn.Module, state: dict[str, Tensor], name: str, strict: bool) -> LoadReport:
-    report = LoadReport(source=name, dialect='mimbench')
-    own = backbone.state_dict()
-    new: dict[str, Tensor] = {}
-    for key, target in own.items():
-        if key not in state:
-            report.missing.append(key)
-            continue
-        value = fit(backbone, key, state[key], target.shape)
-        if value.shape != target.shape:
-            raise CheckpointError(
-                f'checkpoint {name}: {key} has shape {tuple(value.shape)}, the backbone wants '
-                f'{tuple(target.shape)}: another architecture'
-            )
-        if value is state[key]:
-            report.loaded.append(key)
-        else:
-            report.resized[key] = f'{tuple(state[key].shape)} -> {tuple(target.shape)}'
-        new[key] = value
-    for key in state.keys() - own.keys():
-        known = key.startswith(HEADS) or key in ('cls_token', 'norm.weight', 'norm.bias')
-        (report.ignored if known else report.unexpected).append(key)
-    if report.missing and strict:
-        shown = ', '.join(report.missing[:5]) + (' ...' if len(report.missing) > 5 else '')
-        raise CheckpointError(
-            f'checkpoint {name} covers {report.covered:.0%} of the backbone; '
-            f'{len(report.missing)} parameters missing: {shown}'
+def arguments(opened: Opened, overrides: dict[str, Any]) -> dict[str, Any]:
+    """What pre-training recorded, or else what the shapes show; then the overrides."""
+    record = (opened.model.record or {}).get('backbone')
+    if record is not None:
+        asked = dict(overrides)
+        asked.pop('num_heads', None)
+        config = {**record, **asked}
+    else:
+        hints = Hints(
+            name=opened.model.name,
+            asked=overrides,
+            implied=opened.translated.dialect.options(opened.model),
+            said=opened.model.said,
         )
-    backbone.load_state_dict(new, strict=False)
+        inferred = architecture_arguments(
+            opened.translated.dialect.family, opened.translated.state, hints
+        )
+        config = {**inferred, **{k: v for k, v in overrides.items() if k != 'num_heads'}}
+    config.pop('init_cfg', None)
+    return config
+
+
+def absent(overrides: dict[str, Any], key: str) -> bool:
+    """Whether the caller said in so many words: without this part."""
+    return key in overrides and overrides[key] in ('none', None, False, 0)
+
+
+def load(
+    backbone: MIMBackbone,
+    opened: Opened,
+    strict: bool,
+    leave_out: Sequence[str] = (),
+    grid: Grid | None = None,
+) -> LoadReport:
+    """Fit, report, refuse gaps, copy."""
+    model, translated = opened.model, opened.translated
+    check_family(backbone, opened)
+    grid = grid or recorded_grid(model)
+    try:
+        fitted = fit(backbone, translated.state, leave_out, grid)
+    except ValueError as error:
+        raise CheckpointError(f'checkpoint {model.name}: {error}') from error
+    report = report_of(opened, fitted)
+    if strict:
+        refuse_gaps(report, fitted, translated)
+    backbone.load_state_dict(fitted.state, strict=False)
     return report
 
 
-@torch.no_grad()
-def fit(backbone: nn.Module, key: str, value: Tensor, shape: torch.Size) -> Tensor:
-    """`value`, resized to `shape` where the key is a position table of a square grid."""
-    if key == 'pos_embed':
-        prefix = backbone.num_prefix
-        source_prefix = value.shape[1] - square_side(value.shape[1]) ** 2
-        side = square_side(value.shape[1])
-        table = value[:, source_prefix - prefix :] if source_prefix > prefix else value
-        if table.shape == shape and table.shape == value.shape:
-            return value
-        return resize_pos_embed(table, (side, side), backbone.grid, prefix)
-    if key.endswith('relative_position_bias_table') and value.shape != shape:
-        extra = CLS_ROWS * backbone.num_prefix
-        side = (square_side(len(value) - extra) + 1) // 2
-        return resize_rel_pos_table(value, (side, side), backbone.grid, extra)
-    return value
+def check_family(backbone: MIMBackbone, opened: Opened) -> None:
+    """Raises CheckpointError for a Swin's weights in a ViT and the like."""
+    wanted = opened.translated.dialect.family
+    own = next((FAMILIES[c.__name__] for c in type(backbone).mro() if c.__name__ in FAMILIES), '')
+    if own != wanted:
+        raise CheckpointError(
+            f'checkpoint {opened.model.name} holds a {wanted} backbone '
+            f'({opened.translated.dialect.name}); {type(backbone).__name__} cannot take it'
+        )
 
 
-def square_side(count: int) -> int:
-    """Side of the largest square grid of at most `count` cells."""
-    return int(count**0.5)
+def recorded_grid(model: Model) -> Grid | None:
+    """Patch grid of the tables, where pre-training recorded it."""
+    record = (model.record or {}).get('backbone', {})
+    size, patch = record.get('img_size'), record.get('patch_size', 16)
+    if not str(record.get('type', '')).endswith('MIMViT') or size is None:
+        return None
+    height, width = (size, size) if isinstance(size, int) else size
+    return height // patch, width // patch
+
+
+def report_of(opened: Opened, fitted: Fitted) -> LoadReport:
+    translated, model = opened.translated, opened.model
+    ignored = {why: list(keys) for why, keys in translated.ignored.items()}
+    for why, keys in fitted.ignored.items():
+        ignored.setdefault(why, []).extend(keys)
+    return LoadReport(
+        source=model.name,
+        dialect=translated.dialect.name,
+        architecture=architecture_name(translated.dialect.family, translated.state),
+        weights=model.where,
+        loaded=[key for key in fitted.state if key not in fitted.resized],
+        resized={key: how for key, how in fitted.resized.items() if key in fitted.state},
+        fresh=fitted.fresh,
+        ignored=ignored,
+        missing=fitted.missing,
+        unexpected=[*translated.unexpected, *fitted.homeless],
+    )
+
+
+def refuse_gaps(report: LoadReport, fitted: Fitted, translated: Translated) -> None:
+    """Raises CheckpointError naming what is missing, or what the backbone has no place for."""
+    if report.missing:
+        raise CheckpointError(
+            f'checkpoint {report.source} ({report.dialect}) covers {report.covered:.0%} of the '
+            f'backbone; {len(report.missing)} parameters missing: {some(report.missing)}'
+        )
+    homeless = [*fitted.homeless, *(k for k in translated.unexpected if is_backbone_like(k))]
+    if homeless:
+        raise CheckpointError(
+            f'checkpoint {report.source} ({report.dialect}, {report.architecture}) has weights '
+            f'the backbone has no place for: {some(homeless)}; build it as '
+            'from_checkpoint does, or name them in leave_out'
+        )
+
+
+def is_backbone_like(key: str) -> bool:
+    """Whether an unknown key reads like a backbone's weight rather than a head's."""
+    parts = {'blocks', 'layers', 'stages', 'patch_embed', 'rel_pos_bias', 'cls_token', 'norm'}
+    first = key.split('.')[0]
+    return first in parts or 'pos_embed' in first or first.endswith('_token')
+
+
+def some(names: Sequence[str], count: int = 5) -> str:
+    """The first names, and whether there are more."""
+    return ', '.join(names[:count]) + (f', ... ({len(names)} in all)' if len(names) > count else '')

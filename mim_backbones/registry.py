@@ -12,7 +12,12 @@ MODELS = Registry(
     'model',
     parent=ROOT_MODELS,
     scope=SCOPE,
-    locations=['mim_backbones.vit', 'mim_backbones.feature_pyramid'],
+    locations=[
+        'mim_backbones.vit',
+        'mim_backbones.swin',
+        'mim_backbones.hiera',
+        'mim_backbones.feature_pyramid',
+    ],
 )
 OPTIM_WRAPPERS = Registry(
     'optim_wrapper',

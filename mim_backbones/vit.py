@@ -1,9 +1,11 @@
 """MIMViT: one plain vision transformer for pre-training and for every downstream task.
 
-    image -> patch_embed -> (hidden tokens -> mask_token) -> [CLS] + pos_embed -> blocks -> norm
+    image -> patch_embed -> (hidden tokens -> mask_token) -> + pos_embed -> [CLS, registers]
+          -> blocks -> norm
 
 Options cover the dialects of MAE (arXiv 2111.06377), SimMIM (2111.09886), BEiT (2106.08254),
-BEiT v2 (2208.06366), MAE-Lite (2205.14443) and ViTDet's windowed blocks (2203.16527).
+BEiT v2 (2208.06366), MoCo v3 (2104.02057), MAE-Lite (2205.14443), DINOv2 with registers
+(2309.16588) and ViTDet's windowed blocks (2203.16527).
 """
 
 from collections.abc import Sequence
@@ -12,17 +14,19 @@ import torch
 import torch.nn as nn
 from timm.layers import trunc_normal_
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint as recompute
 
-from mim_backbones.archs import VIT, ViTSize
-from mim_backbones.backbone import MIMBackbone
-from mim_backbones.layers.block import Block
+from mim_backbones.archs import ViTSize, vit_size
+from mim_backbones.backbone import TOKENS, MIMBackbone, check_option, grid_of
+from mim_backbones.layers.block import Block, rising_rates
 from mim_backbones.layers.patch_embed import PatchEmbed
 from mim_backbones.layers.pos_embed import resize_pos_embed, sincos_pos_embed
 from mim_backbones.layers.rel_pos_bias import RelPosBias
+from mim_backbones.layers.tokens import pool_tokens, take, to_map, visible_indices
 from mim_backbones.registry import MODELS
+from mim_backbones.vit_tables import fit_vit_tables
 
 Grid = tuple[int, int]
+POS_EMBEDS = ('learned', 'sincos', 'sincos-row-first', 'none')
 
 
 @MODELS.register_module()
@@ -35,13 +39,17 @@ class MIMViT(MIMBackbone):
             multiple of the patch size works at run time, the tables are resized.
         patch_size: side of a patch in pixels.
         out_indices: blocks whose output `forward` returns; negative counts from the end.
-        pos_embed: 'learned', 'sincos' (fixed) or 'none'.
+        pos_embed: 'learned', 'sincos' (fixed, MAE: column first), 'sincos-row-first' (fixed,
+            MoCo v3) or 'none'.
         rel_pos_bias: 'none', 'shared' (one table for all blocks) or 'per_block'.
         cls_token: whether a CLS token is put first.
+        num_registers: register tokens after CLS, without positions (DINOv2).
         mask_token: whether the vector that replaces hidden tokens exists (pre-training).
         qkv_bias: 'joint', 'qv' (BEiT: no key bias) or 'none'.
         layer_scale: start value of the layer scale; None for no layer scale.
-        final_norm: LayerNorm after the last block, applied to the last block's output only.
+        final_norm: LayerNorm `norm` after the last block, on the last block's output only.
+        fc_norm: LayerNorm of the pooled vector in `forward_pooled` (mean pooling; BEiT and MAE
+            then leave out the final norm).
         drop_path_rate: rate of the last block; rises linearly from 0.
         window_size: side of the attention windows in tokens, 0 for global attention (ViTDet).
         global_blocks: blocks that stay global when window_size > 0.
@@ -50,7 +58,8 @@ class MIMViT(MIMBackbone):
         with_cp: recompute blocks in the backward pass to save memory.
 
     Raises:
-        ValueError: an option has no such value, or windows are asked for with a CLS token.
+        ValueError: an option has no such value, img_size is not a multiple of patch_size, or
+            windows or a relative bias meet tokens they have no place for.
     """
 
     def __init__(
@@ -63,10 +72,12 @@ class MIMViT(MIMBackbone):
         pos_embed: str = 'learned',
         rel_pos_bias: str = 'none',
         cls_token: bool = True,
+        num_registers: int = 0,
         mask_token: bool = False,
         qkv_bias: str = 'joint',
         layer_scale: float | None = None,
         final_norm: bool = True,
+        fc_norm: bool = False,
         mlp_ratio: float = 4.0,
         norm_eps: float = 1e-6,
         drop_path_rate: float = 0.0,
@@ -78,24 +89,28 @@ class MIMViT(MIMBackbone):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        size = named_size(arch)
-        one_of('pos_embed', pos_embed, ('learned', 'sincos', 'none'))
-        one_of('rel_pos_bias', rel_pos_bias, ('none', 'shared', 'per_block'))
-        one_of('qkv_bias', qkv_bias, ('joint', 'qv', 'none'))
-        if window_size and cls_token:
+        size = vit_size(arch)
+        check_option('MIMViT', 'pos_embed', pos_embed, POS_EMBEDS)
+        check_option('MIMViT', 'rel_pos_bias', rel_pos_bias, ('none', 'shared', 'per_block'))
+        check_option('MIMViT', 'qkv_bias', qkv_bias, ('joint', 'qv', 'none'))
+        if window_size and (cls_token or num_registers):
             raise ValueError(
-                'MIMViT: windowed blocks have no place for a CLS token; cls_token=False'
+                'MIMViT: windowed blocks have no place for a CLS token or registers; '
+                'cls_token=False, num_registers=0'
             )
         if window_size and rel_pos_bias != 'none':
             raise ValueError('MIMViT: windowed blocks take decomposed_rel_pos, not rel_pos_bias')
+        if num_registers and (rel_pos_bias != 'none' or decomposed_rel_pos):
+            raise ValueError('MIMViT: register tokens have no relative positions; leave those out')
         self.embed_dim = size['embed_dim']
         self.depth = size['depth']
         self.num_heads = size['num_heads']
-        self.patch_size = patch_size
-        height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
-        self.grid: Grid = (height // patch_size, width // patch_size)
+        self.patch_size = self.mask_size = self.stride = patch_size
+        self.grid: Grid = grid_of('MIMViT', img_size, patch_size)
         self.out_indices = tuple(i % self.depth for i in out_indices)
-        self.num_prefix = int(cls_token)
+        self.num_features = (self.embed_dim,) * len(self.out_indices)
+        self.num_cls = int(cls_token)  # also the rows of pos_embed before the patches'
+        self.num_prefix = self.num_cls + num_registers
         self.window_size = window_size
         self.frozen_stages = frozen_stages
         self.with_cp = with_cp
@@ -103,12 +118,15 @@ class MIMViT(MIMBackbone):
         dim = self.embed_dim
         self.patch_embed = PatchEmbed(patch_size, in_channels, dim)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim)) if cls_token else None
+        self.register_tokens = (
+            nn.Parameter(torch.zeros(1, num_registers, dim)) if num_registers else None
+        )
         self.mask_token = nn.Parameter(torch.zeros(1, 1, dim)) if mask_token else None
         self.pos_embed = self._make_pos_embed(pos_embed)
         self.rel_pos_bias = None
         if rel_pos_bias == 'shared':
             self.rel_pos_bias = RelPosBias(self.grid, self.num_heads, cls_token)
-        drop_path = torch.linspace(0, drop_path_rate, self.depth).tolist()
+        drop_path = rising_rates(drop_path_rate, self.depth)
         self.blocks = nn.ModuleList()
         for i in range(self.depth):
             windowed = bool(window_size) and i not in {g % self.depth for g in global_blocks}
@@ -131,6 +149,7 @@ class MIMViT(MIMBackbone):
                 )
             )
         self.norm = nn.LayerNorm(dim, eps=norm_eps) if final_norm else nn.Identity()
+        self.fc_norm = nn.LayerNorm(dim, eps=norm_eps) if fc_norm else nn.Identity()
         self._draw_weights()
         self._freeze()
 
@@ -146,28 +165,34 @@ class MIMViT(MIMBackbone):
         mask: (B, H/p, W/p) bool, True = hidden: those tokens are replaced by the mask token
         after the patch projection and before the positions (SimMIM, BEiT).
         """
-        x, grid = self._embed(image, mask)
-        bias = self._shared_bias(grid)
-        for block in self.blocks:
-            x = self._run(block, x, grid, bias)
-        return to_map(self.norm(x), grid, self.num_prefix)
+        (tokens,) = self.block_tokens(image, (-1,), mask)
+        return to_map(self.norm(tokens), self._grid_of(image), self.num_prefix)
 
-    def forward_visible(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Encode the visible tokens only (MAE): (B, prefix + V, D), raster order, final norm.
+    def forward_visible(
+        self, image: Tensor, mask: Tensor | None = None, keep: Tensor | None = None
+    ) -> Tensor:
+        """Encode some tokens only (MAE): (B, prefix + V, D), after the final norm.
 
-        mask: (B, H/p, W/p) bool, True = hidden; every image hides the same number of tokens.
+        Args:
+            mask: (B, H/p, W/p) bool, True = hidden; the visible tokens run in raster order.
+            keep: in its place, (B, V) int64 raster places of the tokens to encode, which run in
+                this order. Needs no look at the numbers, so that a GPU is not kept waiting.
 
         Raises:
-            ValueError: the images hide different numbers of tokens.
+            ValueError: the images hide different numbers of tokens, or the backbone has windows
+                or relative positions.
         """
-        visible = ~mask.flatten(1)
-        counts = visible.sum(1)
-        if (counts != counts[0]).any():
-            raise ValueError('MIMViT.forward_visible: images hide different numbers of tokens')
-        x, _ = self._embed(image, None)
-        prefix, patches = x[:, : self.num_prefix], x[:, self.num_prefix :]
-        patches = patches[visible].view(len(x), int(counts[0]), -1)
-        return self.encode(torch.cat([prefix, patches], dim=1))
+        assert (mask is None) != (keep is None), 'either mask or keep'
+        keep = visible_indices(mask) if keep is None else keep
+        return self.norm(self.block_tokens(image, (-1,), keep=keep)[0])
+
+    def forward_pooled(self, image: Tensor, pool: str = 'mean') -> Tensor:
+        """One vector (B, D) per image for a classifier, after `norm` and `fc_norm`.
+
+        pool: 'cls', 'mean' (of the patch tokens) or 'cls_mean' (both, 2 D wide).
+        """
+        (tokens,) = self.block_tokens(image, (-1,))
+        return self.fc_norm(pool_tokens(self.norm(tokens), self.num_prefix, pool))
 
     def intermediates(
         self, image: Tensor, indices: Sequence[int], norm_last: bool = False
@@ -176,22 +201,49 @@ class MIMViT(MIMBackbone):
 
         norm_last: apply the final norm to the last block's output.
         """
-        x, grid = self._embed(image, None)
-        bias = self._shared_bias(grid)
+        grid, last = self._grid_of(image), self.depth - 1
+        outputs = zip(indices, self.block_tokens(image, indices), strict=True)
+        return tuple(
+            to_map(
+                self.norm(x) if norm_last and i % self.depth == last else x, grid, self.num_prefix
+            )
+            for i, x in outputs
+        )
+
+    def probe_features(
+        self, image: Tensor, indices: Sequence[int], pool: str = 'cls_mean'
+    ) -> tuple[Tensor, ...]:
+        """Pooled outputs of the blocks `indices`, no norm: (B, D), or (B, 2 D) with 'cls_mean'."""
+        outputs = self.block_tokens(image, indices)
+        return tuple(pool_tokens(x, self.num_prefix, pool) for x in outputs)
+
+    def block_tokens(
+        self,
+        image: Tensor,
+        indices: Sequence[int],
+        mask: Tensor | None = None,
+        keep: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        """Outputs of the blocks `indices` as tokens (B, prefix + N, D), no norm, in one pass.
+
+        The CLS token comes first, then registers, then patches. mask hides tokens as in
+        `forward_tokens`, keep drops them as in `forward_visible`.
+        """
+        x, grid = self._embed(image, mask, keep)
+        bias = None if grid is None else self.relative_bias(grid)
         wanted = [i % self.depth for i in indices]
-        maps = {}
+        outputs = {}
         for i, block in enumerate(self.blocks[: max(wanted) + 1]):
             x = self._run(block, x, grid, bias)
             if i in wanted:
-                last = norm_last and i == self.depth - 1
-                maps[i] = to_map(self.norm(x) if last else x, grid, self.num_prefix)
-        return tuple(maps[i] for i in wanted)
+                outputs[i] = x
+        return tuple(outputs[i] for i in wanted)
 
     def embed_patches(self, image: Tensor) -> Tensor:
         """Patch tokens with their absolute positions, no CLS: (B, H/p * W/p, D), raster order."""
         x = self.patch_embed(image)
         grid = (x.shape[-2], x.shape[-1])
-        return x.flatten(2).transpose(1, 2) + self._positions(grid)[:, self.num_prefix :]
+        return x.flatten(2).transpose(1, 2) + self._positions(grid)[:, self.num_cls :]
 
     def encode(self, tokens: Tensor) -> Tensor:
         """Tokens of any origin (B, N, D) through all blocks and the final norm.
@@ -202,57 +254,66 @@ class MIMViT(MIMBackbone):
         Raises:
             ValueError: the backbone was made with windows or relative positions.
         """
-        if self.window_size or self.rel_pos_bias is not None or self._per_block_bias:
-            raise ValueError(
-                'MIMViT.encode: tokens that form no grid have no windows or relative positions; '
-                "build with window_size=0, rel_pos_bias='none', decomposed_rel_pos=False"
-            )
+        self._refuse_relative('encode')
         for block in self.blocks:
             tokens = self._run(block, tokens, None, None)
         return self.norm(tokens)
 
+    def relative_bias(self, grid: Grid) -> Tensor | None:
+        """The shared bias (heads, N, N) that every block adds, CLS first; None without one."""
+        return None if self.rel_pos_bias is None else self.rel_pos_bias(grid)
+
     # ------------------------------------------------------------------ pieces
 
-    @property
-    def _per_block_bias(self) -> bool:
+    def _refuse_relative(self, method: str) -> None:
         first = self.blocks[0]
-        return first.rel_pos_bias is not None or first.attn.decomposed_grid is not None
+        per_block = first.rel_pos_bias is not None or first.attn.decomposed_grid is not None
+        if self.window_size or self.rel_pos_bias is not None or per_block:
+            raise ValueError(
+                f'MIMViT.{method}: tokens that form no grid have no windows or relative '
+                "positions; build with window_size=0, rel_pos_bias='none', "
+                'decomposed_rel_pos=False'
+            )
 
-    def _embed(self, image: Tensor, mask: Tensor | None) -> tuple[Tensor, Grid]:
+    def _grid_of(self, image: Tensor) -> Grid:
+        return image.shape[-2] // self.patch_size, image.shape[-1] // self.patch_size
+
+    def _embed(
+        self, image: Tensor, mask: Tensor | None, keep: Tensor | None = None
+    ) -> tuple[Tensor, Grid | None]:
+        """Tokens (B, prefix + N, D) and their grid, None when only some are kept."""
         x = self.patch_embed(image)
-        grid = (x.shape[-2], x.shape[-1])
+        grid: Grid | None = (x.shape[-2], x.shape[-1])
         x = x.flatten(2).transpose(1, 2)
         if mask is not None:
             assert self.mask_token is not None, 'a mask needs a backbone with mask_token=True'
             x = torch.where(mask.flatten(1)[..., None], self.mask_token.to(x.dtype), x)
         positions = self._positions(grid)
-        x = x + positions[:, self.num_prefix :]
+        x = x + positions[:, self.num_cls :]
+        if keep is not None:
+            self._refuse_relative('forward_visible')
+            x, grid = take(x, keep), None
+        prefix = []
         if self.cls_token is not None:
-            cls = (self.cls_token + positions[:, :1]).to(x.dtype)
-            x = torch.cat([cls.expand(len(x), -1, -1), x], dim=1)
-        return x, grid
+            prefix.append(self.cls_token + positions[:, :1])
+        if self.register_tokens is not None:
+            prefix.append(self.register_tokens)
+        return torch.cat([*(t.to(x.dtype).expand(len(x), -1, -1) for t in prefix), x], dim=1), grid
 
     def _positions(self, grid: Grid) -> Tensor:
-        """(1, prefix + N, D), or zeros of shape (1, prefix + 1, 1) when there are none."""
+        """(1, cls + N, D), or zeros of shape (1, cls + 1, 1) when there are none."""
         if self.pos_embed is None:
-            return self.patch_embed.proj.weight.new_zeros(1, self.num_prefix + 1, 1)
-        return resize_pos_embed(self.pos_embed, self.grid, grid, self.num_prefix)
-
-    def _shared_bias(self, grid: Grid) -> Tensor | None:
-        return None if self.rel_pos_bias is None else self.rel_pos_bias(grid)
-
-    def _run(self, block: nn.Module, x: Tensor, grid: Grid | None, bias: Tensor | None) -> Tensor:
-        if self.with_cp and x.requires_grad:
-            return recompute(block, x, grid, bias, use_reentrant=False)
-        return block(x, grid, bias)
+            return self.patch_embed.proj.weight.new_zeros(1, self.num_cls + 1, 1)
+        return resize_pos_embed(self.pos_embed, self.grid, grid, self.num_cls)
 
     def _make_pos_embed(self, kind: str) -> nn.Parameter | None:
         if kind == 'none':
             return None
-        if kind == 'sincos':
-            table = sincos_pos_embed(self.embed_dim, self.grid, self.num_prefix)
+        if kind != 'learned':
+            x_first = kind == 'sincos'
+            table = sincos_pos_embed(self.embed_dim, self.grid, self.num_cls, x_first)
             return nn.Parameter(table, requires_grad=False)
-        count = self.num_prefix + self.grid[0] * self.grid[1]
+        count = self.num_cls + self.grid[0] * self.grid[1]
         return nn.Parameter(trunc_normal_(torch.zeros(1, count, self.embed_dim), std=0.02))
 
     def _draw_weights(self) -> None:
@@ -262,7 +323,7 @@ class MIMViT(MIMBackbone):
                 trunc_normal_(module.weight, std=0.02)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        for token in (self.cls_token, self.mask_token):
+        for token in (self.cls_token, self.register_tokens, self.mask_token):
             if token is not None:
                 trunc_normal_(token, std=0.02)
         with torch.no_grad():
@@ -280,12 +341,28 @@ class MIMViT(MIMBackbone):
     def _freeze(self) -> None:
         if self.frozen_stages < 0:
             return
-        for tensor in (self.cls_token, self.mask_token, self.pos_embed):
+        tokens = (self.cls_token, self.register_tokens, self.mask_token)
+        for tensor in (*tokens, self.pos_embed):
             if tensor is not None:
                 tensor.requires_grad_(False)
-        for module in (self.patch_embed, *self.blocks[: self.frozen_stages]):
+        frozen = [self.patch_embed, *self.blocks[: self.frozen_stages]]
+        if self.frozen_stages > 0 and self.rel_pos_bias is not None:
+            frozen.append(self.rel_pos_bias)  # every frozen block reads it
+        for module in frozen:
             module.eval()
             module.requires_grad_(False)
+
+    def fit_state(
+        self, state: dict[str, Tensor], source_grid: Grid | None = None
+    ) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """Fit the position tables of a state dict to this backbone; {key: 'from -> to'}.
+
+        source_grid: patch grid of the tables in `state`; None: square.
+
+        Raises:
+            ValueError: a table that fits no grid.
+        """
+        return fit_vit_tables(state, self.state_dict(), self.grid, self.num_cls, source_grid)
 
     def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:
         """Embeddings 0, block i is i + 1, everything else (norm, shared bias) the last depth."""
@@ -293,39 +370,8 @@ class MIMViT(MIMBackbone):
         if not name.startswith(prefix):
             return count - 1, count
         parts = name.removeprefix(prefix).split('.')
-        if parts[0] in ('cls_token', 'mask_token', 'pos_embed', 'patch_embed'):
+        if parts[0] in (*TOKENS, 'pos_embed', 'patch_embed'):
             return 0, count
         if parts[0] == 'blocks':
             return int(parts[1]) + 1, count
         return count - 1, count
-
-    def no_weight_decay(self) -> set[str]:
-        """Names exempt from weight decay beside biases and 1-D tensors."""
-        return {'pos_embed', 'cls_token', 'mask_token'}
-
-
-def named_size(arch: str | ViTSize) -> ViTSize:
-    """The row of `archs.VIT`, or the given sizes.
-
-    Raises:
-        ValueError: no such name, or not the three sizes.
-    """
-    if isinstance(arch, str) and arch in VIT:
-        return VIT[arch]
-    if isinstance(arch, dict) and set(arch) == set(ViTSize.__annotations__):
-        return arch
-    raise ValueError(
-        f'MIMViT: arch {arch!r}; known: {", ".join(VIT)}, or a dict of '
-        f'{", ".join(ViTSize.__annotations__)}'
-    )
-
-
-def one_of(option: str, value: str, known: tuple[str, ...]) -> None:
-    """Raises ValueError when `value` is not among the known values of an option."""
-    if value not in known:
-        raise ValueError(f'MIMViT: {option}={value!r}; known: {", ".join(known)}')
-
-
-def to_map(tokens: Tensor, grid: Grid, num_prefix: int) -> Tensor:
-    """(B, prefix + H*W, D) -> (B, D, H, W), prefix tokens dropped."""
-    return tokens[:, num_prefix:].transpose(1, 2).unflatten(2, grid).contiguous()

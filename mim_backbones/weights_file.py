@@ -4,61 +4,53 @@ Files open with `weights_only=True` and a narrow allow-list: what official check
 mmengine's carry beside tensors. Foreign classes are rebuilt as inert data, never imported.
 """
 
+import json
 import pickle
 import re
-from argparse import Namespace
+import struct
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from mim_backbones.errors import UserError
+from mim_backbones.inert import allowed_globals
+from mim_backbones.pickle_names import names_asked_for
+from mim_backbones.plain_pickle import read_plain_pickle
 
 
 class CheckpointError(UserError):
-    """A file that cannot be read as weights, or weights that do not cover the backbone."""
+    """A file that cannot be read as weights, or weights that do not cover the backbone.
+
+    One line, whatever a damaged file calls its keys.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(''.join(c if c.isprintable() else '?' for c in message))
 
 
-class InertDict(dict):
-    """Stands in for a dict subclass of another library (yacs' CfgNode): keys and values only."""
-
-
-class InertObject:
-    """Stands in for an object of another library (mmengine's HistoryBuffer): attributes only."""
-
-
-def inert_attribute(owner: Any, name: str) -> str:
-    """Stands in for `getattr`, which mmengine's pickled log buffers call: a name, no access."""
-    return f'{getattr(owner, "__name__", "?")}.{name}'
-
-
-GETATTR_NAMES = ('builtins.getattr', '__builtin__.getattr', 'getattr')
-NUMPY_SCALARS = (np.float64, np.float32, np.float16, np.int64, np.int32, np.bool_)
-
-
-def numpy_globals() -> list[Any]:
-    """What a pickle needs to rebuild numpy arrays and scalars, under numpy 1's and 2's names."""
-    reconstruct = np.empty(0).__reduce__()[0]
-    scalar = np.float64(0).__reduce__()[0]
-    allowed: list[Any] = [np.ndarray, np.dtype, *{type(np.dtype(kind)) for kind in NUMPY_SCALARS}]
-    for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
-        allowed += [(reconstruct, f'{module}._reconstruct'), (scalar, f'{module}.scalar')]
-    return allowed
-
-
-def _allowed_globals() -> list[Any]:
-    return [
-        *numpy_globals(),
-        Namespace,
-        (InertDict, 'yacs.config.CfgNode'),
-        (InertObject, 'mmengine.logging.history_buffer.HistoryBuffer'),
-        *((inert_attribute, name) for name in GETATTR_NAMES),
-    ]
+# Damaged bytes surface as any of these, from the archive reader or the unpickler.
+UNREADABLE = (
+    ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError,
+    MemoryError, OSError, RuntimeError, SystemError, TypeError, ValueError, struct.error,
+)  # fmt: skip
+# What torch's own reader knows; a name of these never is why it refused a newer protocol.
+HARMLESS = (
+    'torch._utils.',
+    'torch.storage.',
+    'torch.FloatStorage',
+    'torch.Size',
+    'collections.OrderedDict',
+    '_codecs.encode',
+)
 
 
 def read_weights_file(path: str | Path, trust: bool = False) -> dict[str, Any]:
-    """Content of a .pth/.pt/.bin/.safetensors file, tensors on the CPU.
+    """Content of a .pth/.pt/.bin/.safetensors file, or of detectron2's .pkl, on the CPU.
 
     Args:
         trust: run whatever code a pickle asks for; only for files of your own.
@@ -71,49 +63,113 @@ def read_weights_file(path: str | Path, trust: bool = False) -> dict[str, Any]:
     if not path.is_file():
         kind = 'is a folder' if path.is_dir() else 'does not exist'
         raise CheckpointError(f'checkpoint {path} {kind}; give a file of weights')
-    with path.open('rb') as file:
-        head = file.read(512)
+    try:
+        with path.open('rb') as file:
+            head = file.read(512)
+    except OSError as error:
+        raise CheckpointError(f'checkpoint {path} cannot be read: {error.strerror}') from error
     if not head:
         raise CheckpointError(f'checkpoint {path} is empty (0 bytes); download or save it again')
-    if head.lstrip()[:1] == b'<':
-        raise CheckpointError(
-            f'checkpoint {path} is a web page (HTML), not weights; download the file itself'
-        )
+    text = what_text(head)
+    if text:
+        raise CheckpointError(f'checkpoint {path} is {text}, not weights; download the file itself')
     if path.suffix == '.safetensors':
         return _read_safetensors(path)
     return _read_pickle(path, trust)
 
 
+def what_text(head: bytes) -> str | None:
+    """What a text that was saved in place of weights is; None for anything else."""
+    start = head.lstrip()
+    if start[:1] == b'<':
+        return 'a web page (HTML)'
+    if start.startswith(b'version https://git-lfs'):
+        return 'a Git LFS pointer (run git lfs pull)'
+    if start[:1] in (b'{', b'['):
+        return 'a JSON text'
+    return None
+
+
 def _read_safetensors(path: Path) -> dict[str, Any]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, safe_open
 
     try:
-        return dict(load_file(path))
-    except SafetensorError as error:
+        with safe_open(path, framework='pt') as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            record = json.loads((file.metadata() or {}).get('mimbench', 'null'))
+    except (SafetensorError, *UNREADABLE) as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
-            f'checkpoint {path} is no readable safetensors file: {error}'
+            f'checkpoint {path} is no readable safetensors file: {why}'
         ) from error
+    if isinstance(record, dict):  # what `mimbench convert` stores beside the weights
+        return {'state_dict': tensors, 'meta': {'mimbench': record}}
+    return tensors
 
 
 def _read_pickle(path: Path, trust: bool) -> dict[str, Any]:
     try:
-        with torch.serialization.safe_globals(_allowed_globals()):
-            content = torch.load(path, map_location='cpu', weights_only=not trust)
+        content = _unpickled(path, trust)
     except pickle.UnpicklingError as error:
-        refused = re.search(r'(?:GLOBAL|global:?|Global) `?([\w.]+\.[\w.]+)`?', str(error))
-        if refused:
+        refused = refused_global(path, error)
+        if refused and not trust:
             raise CheckpointError(
-                f'checkpoint {path} asks to run {refused.group(1)}, which weights never need; '
+                f'checkpoint {path} asks to run {refused}, which weights never need; '
                 'refused. If the file is your own, load it with trust=True'
             ) from error
         raise CheckpointError(f'checkpoint {path} is corrupt or truncated; get it again') from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, TypeError,
-            AttributeError, AssertionError, UnicodeDecodeError) as error:  # fmt: skip
-        # Damaged bytes surface as any of these, from the archive reader or the unpickler.
+    except UNREADABLE as error:
+        if 'TorchScript' in str(error):
+            raise CheckpointError(
+                f'checkpoint {path} is a TorchScript program; save its state_dict() instead'
+            ) from error
         raise CheckpointError(f'checkpoint {path} is corrupt or truncated; get it again') from error
     if not isinstance(content, dict):
         raise CheckpointError(
             f'checkpoint {path} holds a {type(content).__name__}, not a dict of tensors'
         )
     return content
+
+
+def _unpickled(path: Path, trust: bool) -> Any:
+    if path.suffix == '.pkl' and not trust and not zipfile.is_zipfile(path):
+        return read_plain_pickle(path)
+    with only_globals(allowed_globals()), warnings.catch_warnings():
+        # A newer pickle protocol ends in an error of ours, which says more.
+        warnings.filterwarnings('ignore', message='Detected pickle protocol')
+        return torch.load(path, map_location='cpu', weights_only=not trust)
+
+
+@contextmanager
+def only_globals(allowed: list[Any]) -> Iterator[None]:
+    """Torch's safe reader with exactly these names, whatever the process has named before.
+
+    A training process names mmengine's real log buffers so that it can resume; beside the inert
+    ones torch would take either.
+    """
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    torch.serialization.add_safe_globals(allowed)
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)
+
+
+def refused_global(path: Path, error: Exception) -> str | None:
+    """The name that torch's reader would not look up; None when it stumbled over bytes.
+
+    Newer pickle protocols end in an unknown opcode, without a name: then the pickle is listed.
+    """
+    said = re.search(r'(?:GLOBAL|[Gg]lobal:?) `?([\w.]+\.[\w.]+)`?', str(error))
+    if said:
+        return said.group(1)
+    known = {entry[1] for entry in allowed_globals() if isinstance(entry, tuple)}
+    known |= {
+        f'{entry.__module__}.{entry.__name__}'
+        for entry in allowed_globals()
+        if not isinstance(entry, tuple)
+    }
+    asked = [n for n in names_asked_for(path) if n not in known and not n.startswith(HARMLESS)]
+    return asked[0] if asked else None

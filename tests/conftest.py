@@ -8,6 +8,16 @@ import pytest
 import mim_backbones  # noqa: F401  the import stand-ins come before torchvision and mm*
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    # Here and not in tests/parity: an option must be known before pytest collects that folder.
+    parser.addoption(
+        '--golden',
+        type=Path,
+        default=Path(__file__).parent / 'golden',
+        help='folder of the golden files that tests/parity checks (default: tests/golden)',
+    )
+
+
 @pytest.fixture(scope='session')
 def shared() -> Path:
     """Folder with `golden/` and `data/`, named by MIMBENCH_SHARED."""

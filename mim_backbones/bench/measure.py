@@ -6,6 +6,8 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
+import torch
+
 STATUS, CLEAR = Path('/proc/self/status'), Path('/proc/self/clear_refs')
 RESET_PEAK = '5'  # proc(5): writing 5 to clear_refs sets VmHWM back to VmRSS
 
@@ -20,15 +22,35 @@ def seconds(call: Callable[[], object], repeats: int) -> float:
     return median(taken)
 
 
-def peak_mib(call: Callable[[], object]) -> float | None:
-    """Memory the process takes on top of what it holds, in MiB; None where Linux does not tell."""
+def paired_seconds(
+    ours: Callable[[], object], theirs: Callable[[], object], repeats: int
+) -> tuple[float, float, float]:
+    """Median times of two calls that take turns, and the median of theirs over ours.
+
+    Taking turns keeps the ratio true while other programs come and go.
+    """
+    pairs = [(seconds(ours, 1), seconds(theirs, 1)) for _ in range(repeats)]
+    own, other = zip(*pairs, strict=True)
+    return median(own), median(other), median(b / a for a, b in pairs)
+
+
+def peak_mib(call: Callable[[], object], device: str = 'cpu') -> float | None:
+    """Memory `call` takes on top of what is held, in MiB; None where the system does not tell.
+
+    device: 'cpu' (what the process takes, told by Linux only) or 'cuda' (what torch allocates).
+    """
+    if device != 'cpu':
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        call()
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
     try:
         # Memory that malloc keeps after a free would hide what the call takes.
         ctypes.CDLL(None).malloc_trim(0)
         CLEAR.write_text(RESET_PEAK)
-        before = _status_kib('VmRSS')
+        resident = _status_kib('VmRSS')
         call()
-        return max(_status_kib('VmHWM') - before, 0) / 1024
+        return max(_status_kib('VmHWM') - resident, 0) / 1024
     except (OSError, AttributeError):  # another system, or no glibc
         return None
 

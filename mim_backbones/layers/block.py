@@ -85,3 +85,8 @@ class Block(nn.Module):
 def scaled(branch: Tensor, gamma: Tensor | None) -> Tensor:
     """The residual branch times its layer scale (D,), if there is one."""
     return branch if gamma is None else gamma * branch
+
+
+def rising_rates(last: float, depth: int) -> list[float]:
+    """Drop path rates of `depth` blocks, rising linearly from 0 to `last`."""
+    return [last * i / max(depth - 1, 1) for i in range(depth)]

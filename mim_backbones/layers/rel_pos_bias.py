@@ -31,32 +31,30 @@ class RelPosBias(nn.Module):
         self.relative_position_bias_table = nn.Parameter(torch.zeros(rows, num_heads))
 
     def forward(self, grid: Grid) -> Tensor:
-        """Bias (heads, N, N) for a token grid, N = H*W (+ 1 with CLS, first)."""
-        table = resize_rel_pos_table(
-            self.relative_position_bias_table, self.grid, grid, CLS_ROWS * self.cls_token
-        )
-        index = rel_pos_index(grid, self.cls_token).to(table.device)
-        return table[index.flatten()].view(*index.shape, -1).permute(2, 0, 1)
+        """Bias (heads, N, N) for a token grid, N = H*W (+ 1 with CLS, first), raster order."""
+        extra = CLS_ROWS * self.cls_token
+        table = resize_rel_pos_table(self.relative_position_bias_table, self.grid, grid, extra)
+        if not self.cls_token:
+            return offset_bias(table, grid)
+        patches = offset_bias(table[:-extra], grid)
+        from_cls, to_cls, cls_cls = table[-extra:, :, None, None].unbind()  # (heads, 1, 1) each
+        count = patches.shape[-1]
+        first = torch.cat([cls_cls, from_cls.expand(-1, -1, count)], dim=2)
+        rest = torch.cat([to_cls.expand(-1, count, -1), patches], dim=2)
+        return torch.cat([first, rest], dim=1)
 
 
-@lru_cache(maxsize=64)
-def rel_pos_index(grid: Grid, cls_token: bool) -> Tensor:
-    """Row of the table for each (query, key), (N, N) int64; raster order, CLS first."""
+def offset_bias(table: Tensor, grid: Grid) -> Tensor:
+    """Offset table ((2H-1)*(2W-1), heads) -> bias (heads, H*W, H*W), [query, key].
+
+    Row of the table: (row offset + H - 1) * (2W - 1) + column offset + W - 1, query minus key.
+    All keys of one query are an H x W window of the table turned by 180 degrees, so that windows
+    replace an index of N x N numbers, which would be slow to build and to differentiate.
+    """
     height, width = grid
-    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
-    rows, columns = rows.flatten(), columns.flatten()
-    row_offset = rows[:, None] - rows[None] + height - 1
-    column_offset = columns[:, None] - columns[None] + width - 1
-    index = row_offset * (2 * width - 1) + column_offset
-    if not cls_token:
-        return index
-    first = (2 * height - 1) * (2 * width - 1)
-    full = index.new_empty(len(index) + 1, len(index) + 1)
-    full[1:, 1:] = index
-    full[0] = first
-    full[:, 0] = first + 1
-    full[0, 0] = first + 2
-    return full
+    turned = table.T.unflatten(1, (2 * height - 1, 2 * width - 1)).flip(1, 2)
+    windows = turned.unfold(1, height, 1).unfold(2, width, 1)  # (heads, H, W, H, W)
+    return windows.flip(1, 2).reshape(-1, height * width, height * width)
 
 
 def resize_rel_pos_table(table: Tensor, source: Grid, target: Grid, num_extra: int) -> Tensor:
@@ -99,12 +97,17 @@ def geometric_offsets(source: int, target: int) -> Tensor:
     return torch.cat([-distance.flip(0), distance.new_zeros(1), distance])
 
 
-@lru_cache(maxsize=64)
+@torch.compiler.assume_constant_result  # torch.compile traces neither the solver nor the cache
 def spline_matrix(source: int, target: int) -> Tensor:
     """(target, source) float64: values of the not-a-knot cubic spline at the integer offsets.
 
     Targets beyond the last source offset take its value: no extrapolation.
     """
+    return _spline_matrix(source, target)
+
+
+@lru_cache(maxsize=64)
+def _spline_matrix(source: int, target: int) -> Tensor:
     if source == target:
         return torch.eye(source, dtype=torch.float64)
     knots = geometric_offsets(source, target)

@@ -10,20 +10,16 @@ from typing import Any
 import torch
 from mmengine.logging import HistoryBuffer
 
-from mim_backbones.weights_file import GETATTR_NAMES, inert_attribute, numpy_globals
+from mim_backbones.inert import GETATTR_NAMES, numpy_globals
 
 STATISTICS = ('min', 'max', 'current', 'mean')
 
 
 def history_statistic(owner: Any, name: str) -> Any:
-    """`HistoryBuffer.name` for the four statistics; anything else stays a name.
-
-    While `weights_file` reads, torch may pick either of the two stand-ins for `getattr`: both
-    must take what the other's file holds.
-    """
+    """`HistoryBuffer.name` for the four statistics; nothing else is looked up."""
     if owner is HistoryBuffer and name in STATISTICS:
         return getattr(HistoryBuffer, name)
-    return inert_attribute(owner, name)
+    raise ValueError(f'checkpoint asks for attribute {name} of {owner}')
 
 
 def allow_own_checkpoints() -> None:

@@ -1,5 +1,6 @@
+import warnings
+
 import pytest
-import timm
 import torch
 
 from mim_backbones.vit import MIMViT
@@ -10,6 +11,7 @@ VARIANTS = {
     'simmim': dict(pos_embed='none', rel_pos_bias='shared', qkv_bias='qv', layer_scale=0.1),
     'beit': dict(pos_embed='none', rel_pos_bias='per_block', qkv_bias='qv', layer_scale=0.1),
     'vitdet': dict(cls_token=False, window_size=3, global_blocks=(1,), decomposed_rel_pos=True),
+    'dinov2': dict(num_registers=4, layer_scale=1e-5),
     'no-norm': dict(final_norm=False, qkv_bias='none'),
 }
 
@@ -51,18 +53,6 @@ def test_hidden_pixels_do_not_matter() -> None:
     assert not torch.equal(backbone.forward_tokens(image), backbone.forward_tokens(other))
 
 
-def test_equal_to_timm_with_the_same_weights() -> None:
-    theirs = timm.create_model(
-        'vit_tiny_patch16_224', img_size=32, patch_size=8, embed_dim=32, depth=3, num_heads=2,
-        num_classes=0,
-    ).eval()  # fmt: skip
-    ours = MIMViT(TINY, img_size=32, patch_size=8).eval()
-    ours.load_state_dict(theirs.state_dict())
-    image = torch.randn(2, 3, 32, 32)
-    expected = theirs.forward_features(image)[:, 1:].transpose(1, 2).unflatten(2, (4, 4))
-    torch.testing.assert_close(ours(image)[0], expected, atol=1e-5, rtol=0)
-
-
 def test_window_larger_than_the_grid_needs_only_padding() -> None:
     backbone = MIMViT(TINY, img_size=32, patch_size=8, cls_token=False, window_size=8).eval()
     assert backbone(torch.randn(1, 3, 32, 32))[0].shape == (1, 32, 4, 4)
@@ -76,11 +66,47 @@ def test_visible_tokens_equal_all_tokens_when_nothing_is_hidden() -> None:
     torch.testing.assert_close(maps, backbone(image)[0])
 
 
-def test_visible_tokens_want_equal_counts() -> None:
-    mask = torch.zeros(2, 4, 4, dtype=torch.bool)
+def test_visible_tokens_want_equal_counts_and_no_relative_positions() -> None:
+    image, mask = torch.randn(2, 3, 32, 32), torch.zeros(2, 4, 4, dtype=torch.bool)
+    with pytest.raises(ValueError, match='forward_visible: tokens that form no grid'):
+        make(**VARIANTS['simmim']).forward_visible(image, mask)
     mask[0, 0, 0] = True
     with pytest.raises(ValueError, match='different numbers'):
-        make(**VARIANTS['mae']).forward_visible(torch.randn(2, 3, 32, 32), mask)
+        make(**VARIANTS['mae']).forward_visible(image, mask)
+
+
+def test_kept_tokens_run_in_the_given_order() -> None:
+    backbone = make(**VARIANTS['mae']).eval()
+    image, mask = torch.randn(1, 3, 32, 32), torch.ones(1, 4, 4, dtype=torch.bool)
+    mask[0, 0, 1] = mask[0, 2, 3] = False
+    raster = backbone.forward_visible(image, mask)
+    turned = backbone.forward_visible(image, keep=torch.tensor([[11, 1]]))
+    torch.testing.assert_close(turned, raster[:, [0, 2, 1]])
+
+
+def test_registers_stay_out_of_the_maps_and_have_no_positions() -> None:
+    backbone = make(num_registers=4).eval()
+    assert backbone.pos_embed.shape == (1, 1 + 16, 32)
+    image = torch.randn(1, 3, 32, 32)
+    (tokens,) = backbone.block_tokens(image, (-1,))
+    assert tokens.shape == (1, 1 + 4 + 16, 32)
+    expected = backbone.norm(tokens[:, 5:]).transpose(1, 2).unflatten(2, (4, 4))
+    torch.testing.assert_close(backbone(image)[0], expected)
+
+
+def test_pooled_vectors() -> None:
+    backbone = make(final_norm=False, fc_norm=True).eval()
+    image = torch.randn(2, 3, 32, 32)
+    (tokens,) = backbone.block_tokens(image, (-1,))
+    mean = backbone.fc_norm(tokens[:, 1:].mean(1))
+    torch.testing.assert_close(backbone.forward_pooled(image), mean)
+    probes = backbone.probe_features(image, range(3))
+    assert [tuple(p.shape) for p in probes] == [(2, 64)] * 3
+    torch.testing.assert_close(probes[2], torch.cat([tokens[:, 0], tokens[:, 1:].mean(1)], 1))
+    with pytest.raises(ValueError, match='cls_token=True'):
+        make(cls_token=False).forward_pooled(image, 'cls')
+    with pytest.raises(ValueError, match='known: cls'):
+        backbone.forward_pooled(image, 'max')
 
 
 def test_two_images_attend_to_each_other() -> None:
@@ -117,6 +143,8 @@ def test_frozen_stages_stay_frozen_in_training_mode() -> None:
     assert not backbone.blocks[1].training
     trainable = {name.split('.')[0] for name, p in backbone.named_parameters() if p.requires_grad}
     assert trainable == {'blocks', 'norm'}
+    shared = make(frozen_stages=1, **VARIANTS['simmim'])
+    assert not shared.rel_pos_bias.relative_position_bias_table.requires_grad
 
 
 @pytest.mark.parametrize(
@@ -126,6 +154,8 @@ def test_frozen_stages_stay_frozen_in_training_mode() -> None:
         (dict(arch='bass'), 'known: tiny'),
         (dict(arch={'embed_dim': 32}), 'dict of embed_dim'),
         (dict(window_size=2), 'CLS'),
+        (dict(img_size=36), 'not a multiple of 8'),
+        (dict(num_registers=2, rel_pos_bias='shared'), 'no relative positions'),
         (dict(window_size=2, cls_token=False, rel_pos_bias='shared'), 'decomposed'),
     ],
 )
@@ -139,7 +169,47 @@ def test_indivisible_input_says_how_to_pad() -> None:
         make()(torch.randn(1, 3, 30, 32))
 
 
-def test_compiles_without_graph_breaks() -> None:
-    backbone = make(**VARIANTS['simmim']).eval()
-    explanation = torch._dynamo.explain(backbone.forward_tokens)(torch.randn(1, 3, 32, 32))
-    assert explanation.graph_break_count == 0
+@pytest.mark.parametrize('variant', VARIANTS)
+def test_compiles_without_graph_breaks_or_warnings(variant: str) -> None:
+    backbone, image = make(**VARIANTS[variant]).eval(), torch.randn(1, 3, 40, 24)
+    torch._dynamo.reset()
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        found = torch.compile(backbone.forward_tokens, backend='eager', fullgraph=True)(image)
+    torch.testing.assert_close(found, backbone.forward_tokens(image))
+
+
+def test_kept_tokens_compile_without_graph_breaks() -> None:
+    backbone, image = make(**VARIANTS['mae']).eval(), torch.randn(2, 3, 32, 32)
+    keep = torch.tensor([[3, 1], [0, 15]])
+    torch._dynamo.reset()
+    found = torch.compile(backbone.forward_visible, backend='eager', fullgraph=True)(
+        image, keep=keep
+    )
+    torch.testing.assert_close(found, backbone.forward_visible(image, keep=keep))
+
+
+@pytest.mark.parametrize('variant', VARIANTS)
+def test_bf16_is_close_and_trains(variant: str) -> None:
+    backbone = make(**VARIANTS[variant])
+    image, mask = torch.randn(2, 3, 32, 32), torch.zeros(2, 4, 4, dtype=torch.bool)
+    mask[:, :2] = True
+    exact = backbone.forward_tokens(image, mask)
+    with torch.autocast('cpu', torch.bfloat16):
+        found = backbone.forward_tokens(image, mask)
+    torch.testing.assert_close(found.float(), exact, atol=0.1, rtol=0.1)
+    found.float().square().sum().backward()
+    assert all(p.grad.isfinite().all() for p in backbone.parameters() if p.grad is not None)
+    backbone.bfloat16().forward_tokens(image.bfloat16(), mask)
+
+
+@pytest.mark.parametrize(('arch', 'patch_size', 'millions'), [
+    ('tiny', 16, 5.5), ('tiny-h12', 16, 5.5), ('small', 16, 21.7), ('small-h12', 16, 21.7),
+    ('base', 16, 85.8), ('large', 14, 303.2), ('huge', 14, 630.8),
+])  # fmt: skip
+def test_sizes(arch: str, patch_size: int, millions: float) -> None:
+    """Without the classifier, as timm counts them."""
+    with torch.device('meta'):
+        backbone = MIMViT(arch, patch_size=patch_size)
+    count = sum(p.numel() for p in backbone.parameters()) / 1e6
+    assert count == pytest.approx(millions, abs=0.1)

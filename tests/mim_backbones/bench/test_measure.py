@@ -4,7 +4,7 @@ import time
 import pytest
 import torch
 
-from mim_backbones.bench.measure import peak_mib, seconds
+from mim_backbones.bench.measure import paired_seconds, peak_mib, seconds
 
 
 def test_seconds():
@@ -15,3 +15,10 @@ def test_seconds():
 def test_peak_memory_counts_what_is_freed_again():
     taken = peak_mib(lambda: torch.ones(16, 1024, 1024))
     assert 60 < taken < 200
+
+
+def test_pairs_take_turns():
+    calls = []
+    ours, theirs, ratio = paired_seconds(lambda: calls.append('a'), lambda: calls.append('b'), 3)
+    assert calls == ['a', 'b'] * 3
+    assert min(ours, theirs, ratio) > 0

@@ -6,6 +6,7 @@ from click.testing import CliRunner
 
 from mim_backbones.bench import ops
 from mim_backbones.commands.bench import bench
+from mim_backbones.errors import UserError
 
 torch.set_num_threads(1)
 
@@ -37,3 +38,25 @@ def test_cases_cover_every_op_and_run():
     for case in cases:
         if case.op == 'roi_align':
             case.call()
+
+
+def test_attention_as_json_and_as_a_table():
+    small = ['attention', '--tokens', '16', '--heads', '1', '--repeats', '1']
+    result = CliRunner().invoke(bench, [*small, '--json'])
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.output)
+    assert [(r['positions'], r['passes']) for r in rows] == [
+        ('decomposed', 'forward'), ('decomposed', 'forward and backward'),
+        ('offset table', 'forward'), ('offset table', 'forward and backward'),
+    ]  # fmt: skip
+    assert all(row['difference'] < 1e-5 for row in rows)
+    assert all(row['speedup'] == row['naive_seconds'] / row['seconds'] for row in rows)  # one pair
+    table = CliRunner().invoke(bench, [*small, '--threads', '1']).output.splitlines()
+    assert len(table) == 1 + len(rows)
+    assert table[1].startswith('decomposed')
+
+
+def test_attention_refuses_what_it_cannot_measure():
+    result = CliRunner().invoke(bench, ['attention', '--tokens', '17'])
+    assert isinstance(result.exception, UserError)
+    assert 'no square' in str(result.exception)

@@ -1,0 +1,1 @@
+"""Our weights in other libraries' names: the way back of `dialects/`."""

@@ -1,0 +1,77 @@
+"""What weight files hold beside tensors, rebuilt as plain data: the allow-list of the safe reader.
+
+Foreign classes are never imported; each name is mapped to a stand-in without behaviour.
+"""
+
+from argparse import Namespace
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+
+
+class InertObject:
+    """Stands in for an object of another library (mmengine's HistoryBuffer): attributes only."""
+
+
+def inert_attribute(owner: Any, name: str) -> str:
+    """Stands in for `getattr`, which mmengine's pickled log buffers call: a name, no access."""
+    return f'{getattr(owner, "__name__", "?")}.{name}'
+
+
+def inert_path(*parts: str) -> str:
+    """Stands in for pathlib's classes (output folders among argparse arguments): a text."""
+    return '/'.join(str(part) for part in parts)
+
+
+def inert_dict(*arguments: Any) -> dict:
+    """Stands in for `defaultdict`: what it held, without a factory."""
+    return {}
+
+
+GETATTR_NAMES = ('builtins.getattr', '__builtin__.getattr', 'getattr')
+# Dict subclasses. torch fills in items of dict and OrderedDict only, so they become the latter.
+DICT_NAMES = (
+    'yacs.config.CfgNode',
+    'fvcore.common.config.CfgNode',
+    'detectron2.config.config.CfgNode',
+    'mmengine.config.config.ConfigDict',
+    'mmcv.utils.config.ConfigDict',
+    'addict.addict.Dict',
+    'easydict.EasyDict',
+)
+PATH_NAMES = (
+    'pathlib.PosixPath',
+    'pathlib.PurePosixPath',
+    'pathlib.WindowsPath',
+    'pathlib._local.PosixPath',
+    'pathlib._local.WindowsPath',
+)
+NUMPY_SCALARS = (
+    np.float64, np.float32, np.float16, np.int64, np.int32, np.int16, np.int8, np.uint8, np.bool_,
+)  # fmt: skip
+
+
+def numpy_globals() -> list[Any]:
+    """What a pickle needs to rebuild numpy arrays and scalars, under numpy 1's and 2's names."""
+    reconstruct = np.empty(0).__reduce__()[0]
+    scalar = np.float64(0).__reduce__()[0]
+    allowed: list[Any] = [np.ndarray, np.dtype, *{type(np.dtype(kind)) for kind in NUMPY_SCALARS}]
+    for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
+        allowed += [(reconstruct, f'{module}._reconstruct'), (scalar, f'{module}.scalar')]
+    return allowed
+
+
+def allowed_globals() -> list[Any]:
+    """For `torch.serialization.safe_globals`: objects, or (object, 'name in the file')."""
+    return [
+        *numpy_globals(),
+        Namespace,
+        (inert_dict, 'collections.defaultdict'),
+        *((kind, f'{module}.{kind.__name__}') for kind in (list, dict, int)
+          for module in ('builtins', '__builtin__')),
+        *((OrderedDict, name) for name in DICT_NAMES),
+        (InertObject, 'mmengine.logging.history_buffer.HistoryBuffer'),
+        *((inert_attribute, name) for name in GETATTR_NAMES),
+        *((inert_path, name) for name in PATH_NAMES),
+    ]  # fmt: skip

@@ -1,0 +1,151 @@
+"""Parity with the published implementations, on files of golden tensors.
+
+    @pytest.mark.golden('mae_pretrain', needs=['pred'])
+    def test_decoder(golden, same): same('pred', model(golden['img']), golden['pred'])
+
+runs once per file `mae_pretrain*` of the folder `--golden` (default tests/golden) that has the
+top-level fields of `needs`. The largest difference of each family is printed at the end.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from mim_backbones.load_report import LoadReport
+from mim_backbones.vit import MIMViT
+
+Same = Callable[..., None]
+largest: dict[str, dict[float, float]] = defaultdict(dict)  # family -> tolerance -> difference
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        'markers', 'golden(family, needs=()): run once per golden file of a family'
+    )
+
+
+def golden_files(folder: Path, family: str) -> list[Path]:
+    """Files of a family: its name, perhaps followed by a suffix.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise pytest.UsageError(f'--golden {folder}: no such folder')
+    return sorted(p for p in folder.glob(f'{family}*') if p.suffix in ('.pt', '.json'))
+
+
+@lru_cache(maxsize=4)
+def read(path: Path) -> dict[str, Any]:
+    if path.suffix == '.json':
+        return json.loads(path.read_text())
+    return torch.load(path, weights_only=True)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    mark = metafunc.definition.get_closest_marker('golden')
+    if mark is None:
+        return
+    (family,), needs = mark.args, mark.kwargs.get('needs', ())
+    folder = metafunc.config.getoption('golden').resolve()
+    files = [p for p in golden_files(folder, family) if all(n in read(p) for n in needs)]
+    cases = [pytest.param((family, path), id=path.name) for path in files]
+    if not cases:
+        fields = f' with {", ".join(needs)}' if needs else ''
+        reason = f'no file {family}*{fields} in the --golden folder'
+        cases = [pytest.param(None, id='none', marks=pytest.mark.skip(reason=reason))]
+    metafunc.parametrize('golden_file', cases)
+
+
+@pytest.fixture
+def golden(golden_file: tuple[str, Path]) -> dict[str, Any]:
+    """Content of the golden file."""
+    return read(golden_file[1])
+
+
+@pytest.fixture
+def same(golden_file: tuple[str, Path]) -> Same:
+    """same(field, found, expected, atol=1e-5): equal tensors (or lists of them), else fail."""
+
+    def compare(field: str, found: Any, expected: Any, atol: float = 1e-5) -> None:
+        if isinstance(expected, list | tuple):
+            assert len(found) == len(expected), field
+            for i, (a, b) in enumerate(zip(found, expected, strict=True)):
+                compare(f'{field}[{i}]', a, b, atol)
+            return
+        found = found.detach()
+        torch.testing.assert_close(
+            found, expected, atol=atol, rtol=0, msg=lambda text: f'{field}: {text}'
+        )
+        record(golden_file[0], found, expected, atol)
+
+    return compare
+
+
+@pytest.fixture
+def official_vit() -> Callable[..., MIMViT]:
+    """official_vit(config, **options): a MIMViT from the argument names of BEiT and SimMIM."""
+
+    def build(config: dict[str, Any], **options: Any) -> MIMViT:
+        shared, own = config.get('use_shared_rel_pos_bias'), config.get('use_rel_pos_bias')
+        scale = config['init_values']
+        given = {
+            'arch': {key: config[key] for key in ('embed_dim', 'depth', 'num_heads')},
+            'img_size': config.get('img_size'),
+            'patch_size': config['patch_size'],
+            'in_channels': config.get('in_chans', 3),
+            'pos_embed': 'learned' if config['use_abs_pos_emb'] else 'none',
+            'rel_pos_bias': 'per_block' if own else 'shared' if shared else 'none',
+            'qkv_bias': 'qv' if config['qkv_bias'] else 'none',
+            'layer_scale': None if scale in (None, 'none', 0) else scale,
+            'mlp_ratio': config['mlp_ratio'],
+            'norm_eps': config['norm_eps'],
+        }
+        return MIMViT(**{**given, **options}).eval()
+
+    return build
+
+
+@pytest.fixture
+def unseen() -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """unseen(golden): what no shape of its state dict shows, as options of `from_checkpoint`."""
+
+    def options(golden: dict[str, Any]) -> dict[str, Any]:
+        config, state = golden['config'], golden['state_dict']
+        tables = any(key.endswith('relative_position_bias_table') for key in state)
+        heads = {} if tables else {'num_heads': config['num_heads']}
+        return {'norm_eps': config['norm_eps'], **heads}
+
+    return options
+
+
+@pytest.fixture
+def left_out() -> Callable[[LoadReport], set[str]]:
+    """Keys of the file that a load ignored, without the prefix the backbone had there."""
+
+    def collect(report: LoadReport) -> set[str]:
+        assert report.unexpected == report.missing == []
+        return {key for keys in report.ignored.values() for key in keys}
+
+    return collect
+
+
+def record(family: str, found: Tensor, expected: Tensor, atol: float) -> None:
+    difference = float((found.double() - expected.double()).abs().max()) if found.numel() else 0.0
+    largest[family][atol] = max(difference, largest[family].get(atol, 0.0))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if not largest:
+        return
+    terminalreporter.section('largest difference from the published values')
+    for family, by_tolerance in sorted(largest.items()):
+        for atol, difference in sorted(by_tolerance.items()):
+            terminalreporter.line(f'{family:24} {difference:.1e}   allowed {atol:.0e}')

@@ -1,0 +1,119 @@
+"""Learning rates and weight decays of the published optimizers, parameter by parameter."""
+
+import re
+from typing import Any
+
+import pytest
+import torch.nn as nn
+
+from mim_backbones.layer_decay import parameter_groups
+from mim_backbones.swin import MIMSwin
+from mim_backbones.vit import MIMViT
+
+TABLES = 'relative_position_bias_table'
+# What published code does against its authors' intent, or where it differs from our default.
+PUBLISHED: dict[str, dict[str, Any]] = {
+    'simmim_finetune_vit': {'decayed': [TABLES]},
+    'simmim_finetune_swin': {'full_rate': ['absolute_pos_embed']},
+    'simmim_pretrain_vit': {'decayed': [TABLES, 'mask_token']},
+    'simmim_pretrain_swin': {'decayed': [TABLES]},
+    'mae_finetune_vit': {},
+    'beit_finetune_vit': {'decayed': [TABLES]},
+}
+
+
+def ours(name: str) -> str:
+    """Our name, in a model of `backbone` and `head`, of a published parameter."""
+    if name.startswith(('head.', 'decoder.')):
+        return 'head.' + name.rpartition('.')[2]
+    name = name.removeprefix('encoder.')
+    return 'backbone.' + re.sub(
+        rf'^(blocks\.\d+)\.attn\.{TABLES}', rf'\1.rel_pos_bias.{TABLES}', name
+    )
+
+
+class Model(nn.Module):
+    """The backbone that has the published parameters, and a head."""
+
+    def __init__(self, names: set[str], layer_ids: int | None) -> None:
+        super().__init__()
+        self.backbone = swin(names) if any('.downsample.' in n for n in names) else vit(names)
+        self.head = nn.Linear(8, 2)
+        if layer_ids is not None:
+            depth, count = self.backbone.get_layer_depth('head.weight', 'backbone.')
+            assert count == layer_ids == depth + 1
+
+
+def vit(names: set[str]) -> MIMViT:
+    def some(pattern: str) -> bool:
+        return any(re.search(pattern, name) for name in names)
+
+    depth = len({m[1] for name in names if (m := re.search(r'blocks\.(\d+)\.', name))})
+    per_block, shared = some(rf'attn\.{TABLES}'), some(rf'rel_pos_bias\.{TABLES}')
+    return MIMViT(
+        {'embed_dim': 8, 'depth': depth, 'num_heads': 1},
+        img_size=32,
+        pos_embed='learned' if some('pos_embed') else 'none',
+        rel_pos_bias='per_block' if per_block else 'shared' if shared else 'none',
+        mask_token=some('mask_token'),
+        qkv_bias='qv' if some('q_bias') else 'joint',
+        layer_scale=0.1 if some('gamma_1') else None,
+        final_norm=some(r'^(encoder\.)?norm\.'),
+        fc_norm=some('fc_norm'),
+    )
+
+
+def swin(names: set[str]) -> MIMSwin:
+    blocks = {m.groups() for n in names if (m := re.search(r'layers\.(\d)\.blocks\.(\d+)', n))}
+    depths = tuple(sum(stage == str(i) for stage, _ in blocks) for i in range(4))
+    return MIMSwin(
+        {'embed_dim': 4, 'depths': depths, 'num_heads': (1, 1, 1, 1)},
+        img_size=64,
+        window_size=2,
+        absolute_pos_embed=any('absolute_pos_embed' in n for n in names),
+        mask_token=any('mask_token' in n for n in names),
+    )
+
+
+def rates(model: Model, config: dict[str, Any], **switches: Any) -> dict[str, tuple[float, float]]:
+    """name -> (scale of the rate, weight decay)."""
+    decay = config.get('layer_decay', 1.0)
+    groups = parameter_groups(model, 1.0, config['weight_decay'], decay, **switches)
+    return {name: (g['lr_scale'], g['weight_decay']) for g in groups for name in g['names']}
+
+
+@pytest.mark.golden('lr_layer_decay')
+def test_every_parameter(golden) -> None:
+    for key, case in golden.items():
+        switches = next(s for name, s in PUBLISHED.items() if key.startswith(name))
+        if key.endswith('disable_wd_on_rpb'):
+            switches = {}  # BEiT's own switch, our default
+        config, params = case['config'], case['params']
+        model = Model(set(params), config.get('num_layer_ids'))
+        found = rates(model, config, **switches)
+        assert {ours(name) for name in params} == set(found), key
+        for name, expected in params.items():
+            scale, decay = found[ours(name)]
+            assert scale == pytest.approx(expected['lr_scale'], abs=1e-12), (key, name)
+            assert decay == expected['weight_decay'], (key, name)
+            if 'layer_id' in expected and not name.startswith('head'):
+                if expected['lr_scale'] == 1 and name.rpartition('.')[2] in switches.get(
+                    'full_rate', ()
+                ):
+                    continue
+                depth, _ = model.backbone.get_layer_depth(ours(name), 'backbone.')
+                assert depth == expected['layer_id'], (key, name)
+
+
+@pytest.mark.golden('lr_layer_decay')
+def test_by_default_tokens_and_positions_start_the_network_and_are_not_decayed(golden) -> None:
+    for case in golden.values():
+        model = Model(set(case['params']), None)
+        found = rates(model, case['config'])
+        for name in case['params']:
+            scale, decay = found[ours(name)]
+            last = name.rpartition('.')[2]
+            if last in (TABLES, 'mask_token', 'pos_embed', 'absolute_pos_embed', 'cls_token'):
+                assert decay == 0, name
+            if last in ('pos_embed', 'absolute_pos_embed'):
+                assert scale == min(s for s, _ in found.values()), name

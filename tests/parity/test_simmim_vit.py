@@ -1,0 +1,84 @@
+"""SimMIM on ViT: masked encoder, reconstruction, loss and gradients; then the classifier."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mim_backbones import from_checkpoint, load_pretrained
+from pretrain.methods.simmim import SimMIM
+
+FAMILY = 'simmim_vit'
+PARTS = {'encoder.': 'backbone.', 'decoder.0.': 'head.project.'}  # official -> ours
+
+
+def ours(name: str) -> str:
+    part = next(p for p in PARTS if name.startswith(p))
+    return PARTS[part] + name.removeprefix(part)
+
+
+@pytest.fixture
+def model(golden, official_vit) -> SimMIM:
+    config, state = golden['config'], golden['state_dict']
+    model = SimMIM(
+        backbone=dict(type='mim_backbones.MIMViT', arch='tiny'),
+        target=dict(type='PixelTarget'),
+        head=dict(
+            type='PixelShuffleHead',
+            in_dim=config['embed_dim'],
+            stride=config['encoder_stride'],
+        ),
+    )
+    final_norm = not config.get('use_mean_pooling_pretrain')
+    model.backbone = official_vit(config, mask_token=True, final_norm=final_norm)
+    report = load_pretrained(model.backbone, state)
+    assert report.missing == report.unexpected == []
+    head = {ours(k).removeprefix('head.'): v for k, v in state.items() if k.startswith('decoder')}
+    model.head.load_state_dict(head)
+    return model.eval()
+
+
+@pytest.mark.golden(FAMILY)
+def test_pretraining(golden, same, model) -> None:
+    image, mask = golden['img'], golden['mask'].bool()
+    blocks = model.backbone.block_tokens(image, range(model.backbone.depth), mask)
+    same('block_outputs', blocks, golden['block_outputs'])
+    same('encoder_featmap', model.backbone.forward_tokens(image, mask), golden['encoder_featmap'])
+    same('reconstruction', model.predict(image, mask), golden['reconstruction'])
+    loss = model.loss(image, mask)['loss']
+    same('loss', loss, golden['loss'])
+    loss.backward()
+    for name, gradient in golden['grads'].items():
+        same(f'grads {name}', model.get_parameter(ours(name)).grad, gradient)
+
+
+@pytest.mark.golden(FAMILY)
+def test_architecture_is_read_from_the_file(golden, same, unseen) -> None:
+    backbone, report = from_checkpoint(golden['state_dict'], mask_token=True, **unseen(golden))
+    assert report.missing == report.unexpected == report.fresh == []
+    found = backbone.eval().forward_tokens(golden['img'], golden['mask'].bool())
+    same('encoder_featmap', found, golden['encoder_featmap'])
+
+
+@pytest.mark.golden(FAMILY, needs=['finetune'])
+def test_classifier(golden, same, official_vit, left_out) -> None:
+    tuned = golden['finetune']
+    own_tables = any('relative_position_bias_table' in key for key in tuned['state_dict'])
+    backbone = official_vit(
+        {**golden['config'], 'use_rel_pos_bias': own_tables}, final_norm=False, fc_norm=True
+    )
+    report = load_pretrained(backbone, golden['state_dict'])
+    missing = {key for key in tuned['missing_keys'] if not key.endswith('position_index')}
+    assert {*report.fresh, 'head.weight', 'head.bias'} == missing
+    assert {*tuned['unexpected_keys']} <= left_out(report)
+
+    state = {k.replace('.rel_pos_bias.', '.attn.'): v for k, v in backbone.state_dict().items()}
+    for key, value in tuned['state_dict'].items():
+        if not key.startswith(('fc_norm', 'head')) and not key.endswith('position_index'):
+            same(f'finetune.state_dict {key}', state[key], value, atol=0)
+    for name in ('weight', 'bias'):
+        backbone.get_parameter(f'fc_norm.{name}').data = tuned['state_dict'][f'fc_norm.{name}']
+    feature = backbone.forward_pooled(golden['img'])
+    same('finetune.feature', feature, tuned['feature'])
+    head = [tuned['state_dict'][f'head.{name}'] for name in ('weight', 'bias')]
+    with torch.no_grad():
+        same('finetune.logits', F.linear(feature, *head), tuned['logits'])
