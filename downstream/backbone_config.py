@@ -18,8 +18,10 @@ def task_backbone(
         checkpoint: weights to load, None for the random start.
         blocks: how many evenly spaced blocks return a map.
 
-    Windows need a CLS-free, absolute-position ViT: a checkpoint with relative positions keeps
-    global attention, and its CLS token, which its tables have rows for.
+    Windows need an absolute-position ViT without CLS and registers: a checkpoint with relative
+    positions keeps global attention, and its CLS token, which its tables have rows for; one with
+    registers keeps global attention too. Relative positions that `recorded` switches off by the
+    word 'none' are left out on loading.
     """
     config = dict(recorded)
     if '.' not in str(config.get('type', 'MIMViT')):
@@ -32,8 +34,10 @@ def task_backbone(
         drop_path_rate=recipe.get('drop_path_rate', 0.0),
         init_cfg={'type': 'Pretrained', 'checkpoint': checkpoint},
     )
+    if config.get(RELATIVE) == 'none':
+        config['init_cfg']['leave_out'] = (RELATIVE,)
     window_px = recipe.get('window_size', 0) * recipe['patch_size']
-    if window_px and config.get(RELATIVE, 'none') == 'none':
+    if window_px and config.get(RELATIVE, 'none') == 'none' and not config.get('num_registers'):
         config.update(
             cls_token=False,
             window_size=window_px // config.get('patch_size', 16),

@@ -1,14 +1,17 @@
 """What `mimbench eval` compares: checkpoints, each opened and checked, and the random start."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from downstream.jobs import file_digest
 from downstream.results import Checkpoint
 from mim_backbones.errors import UserError
+
+if TYPE_CHECKING:
+    from mim_backbones.checkpoint_content import Content
 
 RANDOM = 'random'
 RANDOM_NAME = 'random init'
@@ -72,13 +75,6 @@ def backbone_of_config(path: str | Path) -> dict[str, Any]:
     return cfg.to_dict()['model']['backbone']
 
 
-def recorded_method(content: Mapping[str, Any]) -> str:
-    """Name of the pre-training method, 'unknown' when the checkpoint does not say."""
-    meta = content.get('meta')
-    record = meta.get('mimbench') if isinstance(meta, Mapping) else None
-    return str(record.get('method', 'unknown')) if record else 'unknown'
-
-
 def display_name(path: Path) -> str:
     """The file's name without ending, or its folder's where the name says nothing."""
     stem = path.stem
@@ -91,21 +87,39 @@ def _open(source: str, described: dict[str, Any] | None) -> Contestant:
         name, file = '', source
     path = Path(file)
 
-    from mim_backbones.checkpoint import load_pretrained, recorded_backbone
+    from mim_backbones.checkpoint import load_pretrained
+    from mim_backbones.checkpoint_content import open_source
     from mim_backbones.registry import MODELS
-    from mim_backbones.weights_file import read_weights_file
 
-    content = read_weights_file(path)
-    backbone = recorded_backbone(content) or described
-    if backbone is None:
-        raise UserError(
-            f'checkpoint {path} does not record its backbone; describe it with --arch CONFIG'
-        )
+    content = open_source(path)
+    backbone = described if described and content.record is None else _inferred(content)
     # Fitting the weights here finds a file that does not cover its backbone before any training.
-    load_pretrained(MODELS.build(dict(backbone)), path)
+    load_pretrained(MODELS.build(dict(backbone)), content)
     return Contestant(
         name=name or display_name(path),
         checkpoint=Checkpoint(str(path.resolve()), file_digest(path)),
-        method=recorded_method(content),
+        method=str((content.record or {}).get('method', 'unknown')),
         backbone=backbone,
     )
+
+
+def _inferred(content: 'Content') -> dict[str, Any]:
+    """What the file records of its backbone, or its shapes show.
+
+    Raises:
+        UserError: neither tells enough, or it is no ViT, which the tasks' recipes are made for.
+    """
+    from mim_backbones.checkpoint import backbone_config
+    from mim_backbones.weights_file import CheckpointError
+
+    try:
+        backbone = backbone_config(content)
+    except CheckpointError as error:
+        raise UserError(f'{error}; or describe the backbone with --arch CONFIG') from error
+    kind = str(backbone['type']).rpartition('.')[2]
+    if kind != 'MIMViT':
+        raise UserError(
+            f'checkpoint {content.name} holds a {kind}; the recipes of mimbench eval take MIMViT. '
+            'Use it in a config of mmdetection or mmsegmentation'
+        )
+    return backbone

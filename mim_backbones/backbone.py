@@ -35,7 +35,8 @@ class MIMBackbone(BaseModule):
 
     `init_cfg=dict(type='Pretrained', checkpoint=FILE)` loads FILE through
     `mim_backbones.checkpoint.load_pretrained`, which recognises its dialect and raises when a
-    parameter stays uncovered; `checkpoint=None` keeps the random start.
+    parameter stays uncovered; `checkpoint=None` keeps the random start. Other entries of
+    `init_cfg` (weights, leave_out, grid) are arguments of `load_pretrained`.
     """
 
     with_cp = False
@@ -53,9 +54,10 @@ class MIMBackbone(BaseModule):
         if self.init_cfg['type'] != 'Pretrained':
             super().init_weights()
             return
-        checkpoint = self.init_cfg.get('checkpoint')
+        options = {key: value for key, value in self.init_cfg.items() if key != 'type'}
+        checkpoint = options.pop('checkpoint', None)
         if checkpoint is not None:
-            report = load_pretrained(self, checkpoint)
+            report = load_pretrained(self, checkpoint, **options)
             report.log()
         self._is_init = True
 

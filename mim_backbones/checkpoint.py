@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mim_backbones.architecture import architecture_arguments, architecture_name
+from mim_backbones.architecture import architecture_arguments
 from mim_backbones.architecture.hints import Hints
 from mim_backbones.backbone import MIMBackbone
 from mim_backbones.checkpoint_content import Content, Source, open_source
 from mim_backbones.checkpoint_model import Model, choose_model
+from mim_backbones.coverage import refuse_gaps, report_of
 from mim_backbones.dialects import recognise
 from mim_backbones.dialects.base import Translated
-from mim_backbones.fitting import Fitted, fit
+from mim_backbones.fitting import fit
 from mim_backbones.layers.pos_embed import Grid
 from mim_backbones.load_report import LoadReport
 from mim_backbones.registry import MODELS
@@ -160,7 +161,7 @@ def load(
         fitted = fit(backbone, translated.state, leave_out, grid)
     except ValueError as error:
         raise CheckpointError(f'checkpoint {model.name}: {error}') from error
-    report = report_of(opened, fitted)
+    report = report_of(model, translated, fitted)
     if strict:
         refuse_gaps(report, fitted, translated)
     backbone.load_state_dict(fitted.state, strict=False)
@@ -186,50 +187,3 @@ def recorded_grid(model: Model) -> Grid | None:
         return None
     height, width = (size, size) if isinstance(size, int) else size
     return height // patch, width // patch
-
-
-def report_of(opened: Opened, fitted: Fitted) -> LoadReport:
-    translated, model = opened.translated, opened.model
-    ignored = {why: list(keys) for why, keys in translated.ignored.items()}
-    for why, keys in fitted.ignored.items():
-        ignored.setdefault(why, []).extend(keys)
-    return LoadReport(
-        source=model.name,
-        dialect=translated.dialect.name,
-        architecture=architecture_name(translated.dialect.family, translated.state),
-        weights=model.where,
-        loaded=[key for key in fitted.state if key not in fitted.resized],
-        resized={key: how for key, how in fitted.resized.items() if key in fitted.state},
-        fresh=fitted.fresh,
-        ignored=ignored,
-        missing=fitted.missing,
-        unexpected=[*translated.unexpected, *fitted.homeless],
-    )
-
-
-def refuse_gaps(report: LoadReport, fitted: Fitted, translated: Translated) -> None:
-    """Raises CheckpointError naming what is missing, or what the backbone has no place for."""
-    if report.missing:
-        raise CheckpointError(
-            f'checkpoint {report.source} ({report.dialect}) covers {report.covered:.0%} of the '
-            f'backbone; {len(report.missing)} parameters missing: {some(report.missing)}'
-        )
-    homeless = [*fitted.homeless, *(k for k in translated.unexpected if is_backbone_like(k))]
-    if homeless:
-        raise CheckpointError(
-            f'checkpoint {report.source} ({report.dialect}, {report.architecture}) has weights '
-            f'the backbone has no place for: {some(homeless)}; build it as '
-            'from_checkpoint does, or name them in leave_out'
-        )
-
-
-def is_backbone_like(key: str) -> bool:
-    """Whether an unknown key reads like a backbone's weight rather than a head's."""
-    parts = {'blocks', 'layers', 'stages', 'patch_embed', 'rel_pos_bias', 'cls_token', 'norm'}
-    first = key.split('.')[0]
-    return first in parts or 'pos_embed' in first or first.endswith('_token')
-
-
-def some(names: Sequence[str], count: int = 5) -> str:
-    """The first names, and whether there are more."""
-    return ', '.join(names[:count]) + (f', ... ({len(names)} in all)' if len(names) > count else '')

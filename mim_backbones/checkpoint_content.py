@@ -16,8 +16,6 @@ from torch import Tensor
 
 from mim_backbones.weights_file import CheckpointError, read_weights_file
 
-Source = str | Path | Mapping[str, Any]
-
 # Segments that wrapping adds: DDP and BEiT v2's file level; torch.compile; FSDP; recomputation.
 TRANSPARENT = {'module', '_orig_mod', '_fsdp_wrapped_module', '_checkpoint_wrapped_module'}
 # Containers of a training state that hold tensors which are no weights.
@@ -47,8 +45,11 @@ class Content:
     record: dict[str, Any] | None = None
 
 
+Source = str | Path | Mapping[str, Any] | Content
+
+
 def open_source(source: Source, trust: bool = False) -> Content:
-    """File, state dict (perhaps still wrapped) or `timm:NAME` -> its content.
+    """File, state dict (perhaps still wrapped) or `timm:NAME` -> its content; opened ones stay.
 
     Args:
         trust: see `read_weights_file`.
@@ -56,6 +57,8 @@ def open_source(source: Source, trust: bool = False) -> Content:
     Raises:
         CheckpointError: the file cannot be read, or holds no tensors.
     """
+    if isinstance(source, Content):
+        return source
     if isinstance(source, str) and source.startswith('timm:'):
         from mim_backbones.timm_source import open_timm
 
@@ -89,7 +92,7 @@ def _collect(
         if not isinstance(key, str) or (not prefix and key in TRAINING_STATE):
             continue
         if isinstance(value, np.ndarray) and value.dtype.kind == 'f':
-            value = torch.from_numpy(value)
+            value = torch.from_numpy(value.copy())  # unpickled arrays may be read-only
         if isinstance(value, Tensor):
             full = '.'.join(s for s in f'{prefix}{key}'.split('.') if s not in TRANSPARENT)
             if full in found:

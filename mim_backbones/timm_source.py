@@ -31,8 +31,7 @@ def create(name: str, pretrained: bool) -> Any:
     import timm
     import torch
 
-    known = timm.is_model(name.split('.')[0])
-    if not known:
+    if not timm.is_model(name.split('.')[0]):
         raise CheckpointError(f'timm knows no model {name!r}; see timm.list_models()')
     if not pretrained:
         with torch.device('meta'):
@@ -49,11 +48,14 @@ def create(name: str, pretrained: bool) -> Any:
 
 
 def said(model: Any) -> dict[str, Any]:
-    """Heads and image size, as the model has them."""
+    """Heads, window (Swin V2's weights do not show it) and image size, as the model has them."""
     first = next((m for m in model.modules() if hasattr(m, 'num_heads')), None)
     found: dict[str, Any] = {}
     if first is not None and hasattr(model, 'blocks'):
         found['num_heads'] = int(first.num_heads)
+    windows = [m.window_size for m in model.modules() if hasattr(m, 'window_size')]
+    if windows:
+        found['window_size'] = max(w if isinstance(w, int) else w[0] for w in windows)
     size = getattr(getattr(model, 'patch_embed', None), 'img_size', None)
     if size is not None:
         found['img_size'] = tuple(size)

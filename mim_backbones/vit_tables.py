@@ -69,8 +69,7 @@ def fan_out(
         return state, {key: f'{tuple(table.shape)}, shared by the blocks' for key in missing}
     if SHARED in own and SHARED not in state and any(key.endswith(SHARED) for key in state):
         raise ValueError(
-            'a relative table in each block does not fit one shared table; rel_pos_bias='
-            "'per_block'"
+            "a relative table in each block does not fit one shared table; rel_pos_bias='per_block'"
         )
     return state, {}
 

@@ -16,7 +16,6 @@ REQUIRED = {  # name -> number of axes
     'layers.0.blocks.0.norm1.weight': 1,
     'layers.0.blocks.0.mlp.fc1.weight': 2,
 }
-PRETRAINED_WINDOWS_SAID = 'MODEL.SWINV2.PRETRAINED_WINDOW_SIZES'
 
 
 def swin_arguments(state: State, hints: Hints) -> dict[str, Any]:
@@ -37,9 +36,9 @@ def swin_arguments(state: State, hints: Hints) -> dict[str, Any]:
         config['in_channels'] = channels
     if 'layers.0.blocks.0.attn.logit_scale' in state:
         config['version'] = 2
-        windows = hints.said.get(PRETRAINED_WINDOWS_SAID)
-        if windows and any(windows):
-            config['pretrained_window_sizes'] = tuple(windows)
+        windows = hints.implied.get('pretrained_window_sizes')
+        if windows:
+            config['pretrained_window_sizes'] = windows
     config.update(window_options(state, patch, len(depths), hints))
     config['absolute_pos_embed'] = 'absolute_pos_embed' in state
     config['patch_norm'] = 'patch_embed.norm.weight' in state
@@ -110,21 +109,24 @@ def window_options(state: State, patch: int, stages: int, hints: Hints) -> dict[
     """
     keys = [f'layers.{s}.blocks.0.attn.relative_position_bias_table' for s in range(stages)]
     sides = [(isqrt(len(state[key])) + 1) // 2 for key in keys if key in state]
-    window = hints.asked.get('window_size') or hints.implied.get('window_size')
-    window = max(sides) if sides else window or hints.said.get('window_size')
+    sides = sides or list(hints.implied.get('stage_windows', ()))
+    window = max(sides, default=None) or hints.asked.get('window_size')
+    window = window or hints.said.get('window_size')
     if window is None:
         raise CheckpointError(
             f'checkpoint {hints.name}: the weights of Swin V2 do not show their window; '
             'give window_size=...'
         )
     shrunken = [(stage, side) for stage, side in enumerate(sides) if side < window]
+    said = hints.img_size()
+    pixels: int | tuple[int, int] = window * 2 ** (stages - 1) * patch
     if shrunken:
-        cells = shrunken[0][1] * 2 ** shrunken[0][0]
+        pixels = shrunken[0][1] * 2 ** shrunken[0][0] * patch
     elif 'absolute_pos_embed' in state:
-        cells = isqrt(state['absolute_pos_embed'].shape[1])
-    else:
-        cells = window * 2 ** (stages - 1)
-    return {'window_size': window, 'img_size': cells * patch}
+        pixels = isqrt(state['absolute_pos_embed'].shape[1]) * patch
+    elif said:
+        pixels = said if said[0] != said[1] else said[0]
+    return {'window_size': window, 'img_size': pixels}
 
 
 def output_options(state: State) -> dict[str, Any]:

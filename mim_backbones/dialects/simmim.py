@@ -2,7 +2,7 @@
 
 from mim_backbones.checkpoint_model import Model
 from mim_backbones.dialects.base import Dialect
-from mim_backbones.dialects.swin import window_of_buffers
+from mim_backbones.dialects.swin import windows_of_buffers
 from mim_backbones.dialects.swin_rules import CORE as SWIN_CORE
 from mim_backbones.dialects.swin_rules import MERGING, V2
 from mim_backbones.dialects.vit_rules import BEIT, CORE, HEADS, MASK_TOKEN
@@ -39,5 +39,5 @@ SWIN = Dialect(
     family='swin',
     recognise=recognise_swin,
     rules=(*SWIN_CORE, *MERGING, *V2),
-    options=window_of_buffers,
+    options=windows_of_buffers,
 )

@@ -31,7 +31,7 @@ BEIT_VIT = Dialect(
     rules=(*CORE, *MASK_TOKEN, *BEIT, *HEADS),
 )
 VIT = Dialect(
-    name='timm ViT',
+    name='timm ViT (or fine-tuned MAE, DeiT)',
     source='huggingface/pytorch-image-models',
     family='vit',
     recognise=lambda model: (

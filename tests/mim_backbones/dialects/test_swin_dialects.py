@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from math import prod
+from math import log2, prod
 
 import pytest
 import torch
@@ -187,6 +187,20 @@ def test_covers_the_whole_backbone(case: str, load) -> None:
     assert report.covered == 1
     assert report.unexpected == []
     assert {key: config.get(key) for key in expected} == expected
+
+
+def test_v2_windows_come_from_buffers(load) -> None:
+    # Pre-trained at 192 px with windows of 12, fine-tuned at 256 px with 16 (8 on the last map).
+    state = tensors(swin(version=2, windows=(16, 16, 16, 8)))
+    for stage, (window, before) in enumerate(zip((16, 16, 16, 8), (12, 12, 12, 6))):
+        reach = 8 * (window - 1) / (before - 1)
+        for key in [k for k in state if k.startswith(f'layers.{stage}.') and 'coords' in k]:
+            state[key] = torch.tensor(log2(reach + 1) / 3).expand(state[key].shape)
+    config, report = load(state)
+    assert report.covered == 1
+    assert config['window_size'] == 16
+    assert config['img_size'] == 256
+    assert config['pretrained_window_sizes'] == (12, 12, 12, 6)
 
 
 def test_patch_merging_of_openmmlab_is_reordered(load) -> None:
