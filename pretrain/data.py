@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 
 from mim_backbones.errors import UserError
 from pretrain.decode import BAD_IMAGE, centre_crop, open_image, read_crop, sample_crop
-from pretrain.registry import DATASETS, TRANSFORMS
+from pretrain.registry import DATASETS, TRANSFORMS, build
 from pretrain.sampler import Sample
 
 SUFFIXES = {'.jpg', '.jpeg', '.png'}
@@ -45,7 +45,7 @@ class UnlabelledImages(Dataset):
     ) -> None:
         self.files = list_images(root)
         self.img_size = img_size
-        self.masker = TRANSFORMS.build(masker)
+        self.masker = build(TRANSFORMS, masker)
         self.scale = tuple(scale)
         self.ratio = tuple(ratio)
         self.flip = flip

@@ -12,7 +12,7 @@ from mim_backbones.weights_file import CheckpointError, read_weights_file
 from pretrain.data import list_images, load_image
 from pretrain.methods.base import MaskedImageModel
 from pretrain.methods.simmim import pixels_of
-from pretrain.registry import MODELS, TRANSFORMS
+from pretrain.registry import MODELS, TRANSFORMS, build
 
 GREY = 127
 GAP = 6
@@ -32,7 +32,7 @@ def load_method(checkpoint: str | Path) -> tuple[MaskedImageModel, dict]:
     if 'model' not in record:
         raise CheckpointError(f'checkpoint {checkpoint} records no pre-training method')
     config = {**record['model'], 'backbone': {**record['backbone'], 'init_cfg': None}}
-    model = MODELS.build(config)
+    model = build(MODELS, config)
     missing = model.load_state_dict(content['state_dict'], strict=False).missing_keys
     if missing:
         raise CheckpointError(
@@ -60,7 +60,7 @@ def reconstruction_picture(
 ) -> Image.Image:
     """One row per image with captions above; masks from the checkpoint's own masker."""
     model, record = load_method(checkpoint)
-    masker = TRANSFORMS.build(dict(record['masker']))
+    masker = build(TRANSFORMS, record['masker'])
     batch = torch.stack([load_image(path, record['img_size']) for path in images])
     rng = np.random.default_rng(seed)
     mask = torch.from_numpy(np.stack([masker(rng) for _ in images]))

@@ -1,5 +1,7 @@
 """A child of every root registry, so that recipes run with `default_scope = 'pretrain'`."""
 
+from typing import Any
+
 import mmengine.registry as root
 from mmengine.registry import Registry
 
@@ -28,3 +30,12 @@ DATASETS = _children['DATASETS']
 DATA_SAMPLERS = _children['DATA_SAMPLERS']
 TRANSFORMS = _children['TRANSFORMS']
 HOOKS = _children['HOOKS']
+
+
+def build(registry: Registry, config: dict[str, Any]) -> Any:
+    """The object of a config whose unprefixed names are this package's.
+
+    A process that trained something else before, or a command, has another default scope: there
+    `registry.build` would look for the names in that scope's registry and not in this one.
+    """
+    return registry.build({'_scope_': SCOPE, **config})

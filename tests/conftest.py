@@ -1,6 +1,7 @@
 """Shared by all tests: the folder of golden tensors and real photos, one thread, a fixed seed."""
 
 import os
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,11 @@ def _one_thread_fixed_seed() -> None:
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _no_default_scope(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Runner sets the scope of unprefixed names for the whole process: not for the next test."""
+    from mmengine.registry import DefaultScope
+
+    monkeypatch.setattr(DefaultScope, '_instance_dict', OrderedDict())

@@ -8,7 +8,7 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from mim_backbones.registry import MODELS as BACKBONES
-from pretrain.registry import MODELS
+from pretrain.registry import MODELS, build
 
 
 class MaskedImageModel(BaseModel):
@@ -28,10 +28,10 @@ class MaskedImageModel(BaseModel):
         data_preprocessor: dict[str, Any] | None = None,
     ) -> None:
         preprocessor = data_preprocessor or {'type': 'pretrain.ImagePreprocessor'}
-        super().__init__(MODELS.build(preprocessor))
+        super().__init__(build(MODELS, preprocessor))
         self.backbone: nn.Module = BACKBONES.build(backbone)
-        self.target: nn.Module = MODELS.build(target)
-        self.head: nn.Module = MODELS.build(head)
+        self.target: nn.Module = build(MODELS, target)
+        self.head: nn.Module = build(MODELS, head)
 
     def forward(self, image: Tensor, mask: Tensor, mode: str = 'tensor') -> Any:
         """mode 'loss': dict of losses; 'predict' or 'tensor': the prediction (B, C, H, W)."""

@@ -1,4 +1,6 @@
+import pytest
 import torch
+from mmengine.registry import DefaultScope
 
 from pretrain.methods.simmim import SimMIM
 
@@ -21,3 +23,9 @@ def test_loss_draws_nothing_and_only_the_hidden_part_counts() -> None:
     pred = model.predict(image, mask)
     by_hand = (pred - image)[:, :, 8:24].abs().mean()
     torch.testing.assert_close(model.loss(image, mask)['loss'], by_hand, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize('scope', ['mmengine', 'mim_backbones'])
+def test_its_parts_are_found_whatever_ran_before(scope: str) -> None:
+    DefaultScope.get_instance('an earlier run', scope_name=scope)
+    simmim(32, 1, 2, 32, 8)
