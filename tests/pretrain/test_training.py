@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 TINY = [
     'model.backbone.img_size=32', 'train_dataloader.dataset.img_size=32',
     'train_dataloader.dataset.masker.img_size=32', 'train_dataloader.batch_size=8',
+    'train_dataloader.sampler.samples_per_epoch=32',
     'train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False',
     'auto_scale_lr.base_batch_size=8', 'default_hooks.logger.interval=1',
     'default_hooks.checkpoint.interval=1', 'optim_wrapper.precision=fp32',
