@@ -48,10 +48,11 @@ def report(
     report.csv. Only results of the same task, protocol and data are compared with each other.
 
     \b
-    mimbench report results --out report
-    mimbench report results --out report --baseline mae --title 'MAE or SimMIM'
-    mimbench report results --out report --picture 'Reconstruction=work/recon.png'
-    mimbench report results --out report --json | jq '.numbers[] | select(.clear_of_zero)'
+    Examples:
+      mimbench report results --out report
+      mimbench report results --out report --baseline mae --title 'MAE or SimMIM'
+      mimbench report results --out report --picture 'Reconstruction=work/recon.png'
+      mimbench report results --out report --json | jq '.numbers[] | select(.clear_of_zero)'
 
     Exit codes: 0 done; 2 something in the results, or OUT, has to be mended first.
     """
