@@ -7,7 +7,10 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 fast=()
 if [ "${1:-}" = --fast ]; then fast=(-m 'not slow'); shift; fi
-[ -z "${MIMBENCH_SHARED:-}" ] || export MIMBENCH_SHARED=$(cd "$MIMBENCH_SHARED" && pwd)
+if [ -n "${MIMBENCH_SHARED:-}" ]; then
+    shared=$(cd "$MIMBENCH_SHARED" && pwd) # a folder that is not there ends here, by name
+    export MIMBENCH_SHARED=$shared
+fi
 bash tools/setup.sh
 . tools/environment.sh
 "$PYTHON" -m ruff check .
