@@ -7,8 +7,9 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from mim_backbones.checkpoint_content import open_source
 from mim_backbones.errors import UserError
-from mim_backbones.weights_file import CheckpointError, read_weights_file
+from mim_backbones.weights_file import CheckpointError
 from pretrain.data import list_images, load_image
 from pretrain.methods.base import MaskedImageModel
 from pretrain.methods.simmim import pixels_of
@@ -24,16 +25,24 @@ def load_method(checkpoint: str | Path) -> tuple[MaskedImageModel, dict]:
     """The whole pre-training model of a checkpoint, and what the checkpoint records of it.
 
     Raises:
-        CheckpointError: unreadable, not a pre-training checkpoint of this project, or without
-            the prediction head.
+        CheckpointError: unreadable, not a pre-training checkpoint of this project, without the
+            prediction head, or with weights of other shapes than it records.
     """
-    content = read_weights_file(checkpoint)
-    record = content.get('meta', {}).get('mimbench', {})
-    if 'model' not in record:
-        raise CheckpointError(f'checkpoint {checkpoint} records no pre-training method')
+    content = open_source(checkpoint)
+    record = content.record or {}
+    if not {'model', 'backbone', 'masker', 'img_size'} <= record.keys():
+        raise CheckpointError(
+            f'checkpoint {checkpoint} records no pre-training method; '
+            'give one that tools/train.py wrote'
+        )
     config = {**record['model'], 'backbone': {**record['backbone'], 'init_cfg': None}}
     model = build(MODELS, config)
-    missing = model.load_state_dict(content['state_dict'], strict=False).missing_keys
+    state = {name.removeprefix('state_dict.'): value for name, value in content.tensors.items()}
+    try:
+        missing = model.load_state_dict(state, strict=False).missing_keys
+    except RuntimeError as error:  # shapes
+        why = str(error).splitlines()[-1].strip()
+        raise CheckpointError(f'checkpoint {checkpoint} is not what it records: {why}') from error
     if missing:
         raise CheckpointError(
             f'checkpoint {checkpoint} lacks {missing[0]} and {len(missing) - 1} more; '
