@@ -15,7 +15,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         '--golden',
         type=Path,
         default=Path(__file__).parent / 'golden',
-        help='folder of the golden files that tests/parity checks (default: tests/golden)',
+        help='folder of the golden files that tests/parity checks (default: tests/golden); '
+        'write --golden=FOLDER when no test is named',
     )
 
 
