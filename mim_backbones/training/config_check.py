@@ -17,6 +17,7 @@ from mmengine.registry import DefaultScope, Registry
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from mim_backbones.checkpoint import load_pretrained
 from mim_backbones.errors import UserError
 
 # Read by mmengine's Runner straight from the config, beside its constructor's arguments.
@@ -29,6 +30,8 @@ BUILDER_KEYS = {
     'type', '_scope_', 'priority', 'constructor', 'paramwise_cfg', 'convert_to_iter_based',
     'by_epoch',
 }  # fmt: skip
+# What our backbones take from `init_cfg` beside mmengine's own initializer.
+LOADING = set(inspect.signature(load_pretrained).parameters) - {'backbone', 'source'}
 LOADER_EXTRAS = {'num_batch_per_epoch', 'indices'}
 REGISTERED = (
     r'model|model\.(backbone|neck|head|target)|optim_wrapper(\.optimizer)?|custom_hooks\.\d+'
@@ -69,8 +72,7 @@ def check_config(cfg: Config, option_keys: Iterable[str] = ()) -> None:
             check_keys(path, node, PLAIN_DICTS[path], path)
         elif re.fullmatch(r'(train|val|test)_dataloader', path):
             check_keys(path, node, loader_keys, 'a dataloader')
-        # An init_cfg is read by the module that has it; our backbones' takes more than mmengine's.
-        elif isinstance(node.get('type'), str) and name != 'init_cfg':
+        elif isinstance(node.get('type'), str) and name not in PLAIN_DICTS:
             check_typed(path, node, str(cfg.get('default_scope') or 'mmengine'))
 
 
@@ -81,6 +83,7 @@ def check_typed(path: str, node: Mapping[str, Any], scope: str) -> None:
     `nms` of a test_cfg, say) a type may name something else.
     """
     accepted: set[str] = set()
+    builder_keys = BUILDER_KEYS | (LOADING if path.endswith('.init_cfg') else set())
     classes = find_classes(node['type'], scope)
     if not classes and re.fullmatch(REGISTERED, path):
         raise UserError(f'config key {path}: nothing is registered as {node["type"]!r}')
@@ -89,7 +92,7 @@ def check_typed(path: str, node: Mapping[str, Any], scope: str) -> None:
         parameters = inspect.signature(function).parameters.values()
         if any(p.kind is p.VAR_KEYWORD for p in parameters):
             return
-        names = {p.name for p in parameters} - {'self'} | BUILDER_KEYS
+        names = {p.name for p in parameters} - {'self'} | builder_keys
         if set(node) <= names:
             return
         accepted |= names

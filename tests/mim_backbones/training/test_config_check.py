@@ -39,6 +39,15 @@ def test_a_variable_nobody_uses_is_refused(recipe) -> None:
         check_config(Config.fromfile(recipe))
 
 
+def test_a_backbones_init_cfg_takes_what_the_loader_takes(recipe) -> None:
+    start = {'type': 'Pretrained', 'checkpoint': 'x.pth', 'leave_out': ['rel_pos_bias']}
+    read_config(recipe, {'model.init_cfg': start})
+    with pytest.raises(UserError, match="mean 'leave_out'"):
+        read_config(recipe, {'model.init_cfg': {**start, 'leaveout': ['gamma_1']}})
+    with pytest.raises(UserError, match="mean 'checkpoint'"):  # else a random start, silently
+        read_config(recipe, {'model.init_cfg': {'type': 'Pretrained', 'chekpoint': 'x.pth'}})
+
+
 @pytest.mark.parametrize(('option', 'message'), [
     ({'train_dataloder.batch_size': 4}, "did you mean 'train_dataloader'"),
     ({'width': 64}, 'nothing reads it once the file is parsed'),
