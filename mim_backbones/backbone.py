@@ -1,6 +1,6 @@
 """What every backbone shares: loading through `init_cfg`, recomputing blocks, rules for optimizers.
 
-Beyond the two methods below each family answers
+Beyond the methods below each family answers
 
     forward(image) -> one map per out_index            forward_tokens(image, mask) -> last map
     forward_visible(image, mask, keep) -> tokens        intermediates(image, indices, norm_last)
@@ -60,6 +60,16 @@ class MIMBackbone(BaseModule):
             report = load_pretrained(self, checkpoint, **options)
             report.log()
         self._is_init = True
+
+    def train(self, mode: bool = True) -> 'MIMBackbone':
+        """Frozen stages stay in eval mode."""
+        super().train(mode)
+        self._freeze()
+        return self
+
+    @abstractmethod
+    def _freeze(self) -> None:
+        """Eval mode and no gradients for what `frozen_stages` names."""
 
     @abstractmethod
     def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:

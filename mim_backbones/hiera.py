@@ -253,11 +253,6 @@ class MIMHiera(MIMBackbone):
 
     # ------------------------------------------------------------------ training, loading
 
-    def train(self, mode: bool = True) -> 'MIMHiera':
-        super().train(mode)
-        self._freeze()
-        return self
-
     def _freeze(self) -> None:
         if self.frozen_stages < 0:
             return

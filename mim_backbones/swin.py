@@ -259,11 +259,6 @@ class MIMSwin(MIMBackbone):
 
     # ------------------------------------------------------------------ training, loading
 
-    def train(self, mode: bool = True) -> 'MIMSwin':
-        super().train(mode)
-        self._freeze()
-        return self
-
     def _freeze(self) -> None:
         if self.frozen_stages < 0:
             return

@@ -333,11 +333,6 @@ class MIMViT(MIMBackbone):
 
     # ------------------------------------------------------------------ training
 
-    def train(self, mode: bool = True) -> 'MIMViT':
-        super().train(mode)
-        self._freeze()
-        return self
-
     def _freeze(self) -> None:
         if self.frozen_stages < 0:
             return
