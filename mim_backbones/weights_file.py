@@ -135,9 +135,9 @@ def _unpickled(path: Path, trust: bool) -> Any:
     if path.suffix == '.pkl' and not trust and not zipfile.is_zipfile(path):
         return read_plain_pickle(path)
     with only_globals(allowed_globals()), warnings.catch_warnings():
-        # A newer pickle protocol and a TorchScript archive end in errors of ours, which say more.
-        warnings.filterwarnings('ignore', message='Detected pickle protocol')
-        warnings.filterwarnings('ignore', message='.*looks like a TorchScript archive')
+        # What torch remarks on a foreign file (its pickle protocol, TorchScript, odd classes) ends
+        # in an error of ours, which says more.
+        warnings.simplefilter('ignore', UserWarning)
         return torch.load(path, map_location='cpu', weights_only=not trust)
 
 
