@@ -91,7 +91,7 @@ def test_files_that_are_no_weights(tmp_path, content: bytes, message: str) -> No
         read_weights_file(path)
 
 
-@pytest.mark.filterwarnings('error')  # our one line is all there is to read
+@pytest.mark.filterwarnings('error::UserWarning')  # our one line is all there is to read
 def test_missing_folder_list_program_and_broken_safetensors(tmp_path) -> None:
     with pytest.raises(CheckpointError, match='does not exist'):
         read_weights_file(tmp_path / 'no.pth')
