@@ -317,15 +317,25 @@ class MIMViT(MIMBackbone):
         return nn.Parameter(trunc_normal_(torch.zeros(1, count, self.embed_dim), std=0.02))
 
     def _draw_weights(self) -> None:
-        """Truncated normal, std 0.02; residual outputs shrink with depth (BEiT, SimMIM)."""
+        """BEiT's and SimMIM's start: truncated normal, residual outputs shrink with depth.
+
+        Beside the fixed sin-cos table, whose values are near 1, tokens of that size would drown;
+        there MAE's start is taken: Xavier, over a whole patch for the projection.
+        """
+        xavier = self.pos_embed is not None and not self.pos_embed.requires_grad
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Conv2d):
-                trunc_normal_(module.weight, std=0.02)
+                if xavier:
+                    nn.init.xavier_uniform_(module.weight.view(len(module.weight), -1))
+                else:
+                    trunc_normal_(module.weight, std=0.02)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
         for token in (self.cls_token, self.register_tokens, self.mask_token):
             if token is not None:
                 trunc_normal_(token, std=0.02)
+        if xavier:
+            return
         with torch.no_grad():
             for i, block in enumerate(self.blocks):
                 block.attn.proj.weight.div_((2 * (i + 1)) ** 0.5)

@@ -5,9 +5,11 @@ tools/train.py configs/pretrain/simmim_demo.py --data DATA
 """
 _base_ = ['../_base_/pretrain_images.py', '../_base_/runtime.py']
 
-img_size = 96
+img_size = 64
 patch_size = 8
-batch_size = 64
+batch_size = 96
+samples_per_epoch = 9600    # 100 steps, whatever the number of images
+epochs = 14
 
 model = dict(
     type='SimMIM',
@@ -20,9 +22,10 @@ model = dict(
 train_dataloader = dict(
     batch_size=batch_size,
     num_workers=1,
-    sampler=dict(samples_per_epoch=4096),
+    sampler=dict(samples_per_epoch=samples_per_epoch),
     dataset=dict(
-        img_size=img_size, scale=(0.4, 1.0),
+        # Crops of about their own size in the 128 px pictures: textures as the tasks see them.
+        img_size=img_size, scale=(0.2, 0.35),
         masker=dict(
             type='RandomPatchMasker', img_size=img_size, patch_size=patch_size,
             unit_px=16, ratio=0.6)))
@@ -32,10 +35,11 @@ optim_wrapper = dict(
     type='mim_backbones.AutoPrecisionOptimWrapper',
     precision='auto',
     clip_grad=dict(max_norm=5.0),
-    optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.95), weight_decay=0.05),
+    optimizer=dict(type='AdamW', lr=1.5e-3, betas=(0.9, 0.95), weight_decay=0.05),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0, flat_decay_mult=0.0))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, begin=0, end=1, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', eta_min=1e-5, begin=1, end=16, convert_to_iter_based=True)]
-train_cfg = dict(max_epochs=16)
-default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=4, max_keep_ckpts=1))
+    dict(
+        type='CosineAnnealingLR', eta_min=1e-5, begin=1, end=epochs, convert_to_iter_based=True)]
+train_cfg = dict(max_epochs=epochs)
+default_hooks = dict(logger=dict(interval=25), checkpoint=dict(interval=7, max_keep_ckpts=1))

@@ -24,9 +24,9 @@ _TONE = np.linspace(-1, 1, 256)[:, None]
 class Crowd:
     """How full a scene is. Radii are shares of the picture's height."""
 
-    things: tuple[int, int] = (3, 8)  # labelled objects, both ends included
+    things: tuple[int, int] = (2, 5)  # labelled objects, both ends included
     clutter: tuple[int, int] = (0, 2)
-    radius: tuple[float, float] = (0.045, 0.28)
+    radius: tuple[float, float] = (0.1, 0.3)
     dominant: tuple[float, float] | None = None  # radius of one large object of a given class
 
 
@@ -42,8 +42,8 @@ class Look(NamedTuple):
     colour: float  # strength of the hues, grey values
 
 
-THING_LOOK = Look(scale=(0.24, 0.48), contrast=(55, 150), colour=48)
-GROUND_LOOK = Look(scale=(0.7, 1.7), contrast=(30, 105), colour=36)
+THING_LOOK = Look(scale=(0.3, 0.4), contrast=(110, 180), colour=48)
+GROUND_LOOK = Look(scale=(0.9, 1.2), contrast=(70, 130), colour=36)
 
 # Preferred hue of each texture family, radians: objects' textures and grounds each round the
 # circle. Two object classes share every texture, so colour cannot tell them apart.
@@ -52,7 +52,7 @@ HUES = {
     for families in (OBJECT_TEXTURES, STUFF_CLASSES)
     for i, family in enumerate(families)
 }
-HUE_SPREAD = 0.55
+HUE_SPREAD = 0.25
 # Two orthonormal colour directions (RGB) of no brightness.
 HUE_PLANE = np.array([[1, -1, 0], [1, 1, -2]]) / np.sqrt([[2], [6]])
 
@@ -211,7 +211,7 @@ def draw_light(rng: np.random.Generator) -> dict:
     return {
         'light': (exposure * rng.uniform(0.75, 1.2, (3, 3))).astype(np.float32),
         'light_angle': rng.uniform(0, 2 * np.pi),
-        'noise': rng.uniform(0.5, 3.5),
+        'noise': rng.uniform(20.0, 35.0),
         'noise_corner': tuple(int(i) for i in rng.integers(0, 4096, 2)),
         'blur': 0.006 * rng.random() if rng.random() < 0.35 else 0.0,
     }

@@ -31,7 +31,7 @@ model = dict(
         cls_token=False,
         window_size=8,
         global_blocks=(2, 5),
-        drop_path_rate=0.1,
+        drop_path_rate=0.0,
         init_cfg=dict(type='Pretrained', checkpoint=None)),
     neck=dict(
         type='mim_backbones.SimpleFeaturePyramid',

@@ -28,7 +28,7 @@ model = dict(
         img_size=128,
         patch_size=8,
         out_indices=(0, 2, 3, 5),
-        drop_path_rate=0.1,
+        drop_path_rate=0.0,
         init_cfg=dict(type='Pretrained', checkpoint=None)),
     neck=dict(
         type='mim_backbones.BlockPyramid',
