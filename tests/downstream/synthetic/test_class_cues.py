@@ -43,9 +43,7 @@ def test_colour_tells_the_texture_at_best_never_its_two_classes(objects):
     assert nearest_neighbour(histograms, LABELS) < 0.5  # two classes share every texture
     # Within the two classes of one texture, colour is a coin toss.
     textures = indices('texture')
-    tosses = [
-        nearest_neighbour(histograms[textures == t], LABELS[textures == t]) for t in range(4)
-    ]
+    tosses = [nearest_neighbour(histograms[textures == t], LABELS[textures == t]) for t in range(4)]
     assert np.mean(tosses) < 0.65
 
 
