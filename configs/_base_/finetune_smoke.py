@@ -2,7 +2,7 @@
 
 One rate for every layer: a layer decay would hold the random start back."""
 
-iterations = 200
+iterations = 400
 
 optim_wrapper = dict(
     type='mim_backbones.AutoPrecisionOptimWrapper',
