@@ -3,7 +3,7 @@
 #
 # Set up, make synthetic data (or take the data sets that a YAML names), pre-train SimMIM, then
 # evaluate the pre-trained and a random-init backbone on detection, segmentation and tracking with
-# the same budget, and write the report. Without GPU about seven minutes on two cores.
+# the same budget, and write the report. Without GPU about eight minutes on two cores.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 data=
