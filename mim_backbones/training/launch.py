@@ -45,6 +45,8 @@ def build_runner(cfg: Config) -> Runner:
     allow_own_checkpoints()
     wrapper = cfg.setdefault('model_wrapper_cfg', ConfigDict(type='mim_backbones.DeviceDDP'))
     wrapper.setdefault('broadcast_buffers', False)
+    # The Runner reads this key only when it chooses the wrapper itself.
+    wrapper.setdefault('find_unused_parameters', cfg.get('find_unused_parameters', False))
     with build_errors_in_one_line(str(cfg.filename)):
         return Runner.from_cfg(cfg)
 

@@ -78,3 +78,10 @@ def test_a_refused_value_and_an_unwritable_folder_are_one_line(recipe, tmp_path)
     cfg = read_config(recipe, {**no_loader, 'work_dir': str(tmp_path / 'file' / 'run')})
     with pytest.raises(UserError, match='cannot write to'):
         build_runner(cfg)
+
+
+def test_unused_parameters_reach_the_wrapper(recipe, tmp_path) -> None:
+    cfg = read_config(recipe, {'train_dataloader': None, 'work_dir': str(tmp_path / 'run')})
+    cfg.find_unused_parameters = True
+    build_runner(cfg)
+    assert cfg.model_wrapper_cfg.find_unused_parameters
