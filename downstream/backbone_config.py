@@ -4,8 +4,6 @@ from typing import Any
 
 from mim_backbones.archs import VIT
 
-RELATIVE = 'rel_pos_bias'
-
 
 def task_backbone(
     recorded: dict[str, Any], recipe: dict[str, Any], checkpoint: str | None, blocks: int = 1
@@ -20,8 +18,7 @@ def task_backbone(
 
     Windows need an absolute-position ViT without CLS and registers: a checkpoint with relative
     positions keeps global attention, and its CLS token, which its tables have rows for; one with
-    registers keeps global attention too. Relative positions that `recorded` switches off by the
-    word 'none' are left out on loading.
+    registers keeps global attention too.
     """
     config = dict(recorded)
     if '.' not in str(config.get('type', 'MIMViT')):
@@ -34,10 +31,8 @@ def task_backbone(
         drop_path_rate=recipe.get('drop_path_rate', 0.0),
         init_cfg={'type': 'Pretrained', 'checkpoint': checkpoint},
     )
-    if config.get(RELATIVE) == 'none':
-        config['init_cfg']['leave_out'] = (RELATIVE,)
     window_px = recipe.get('window_size', 0) * recipe['patch_size']
-    if window_px and config.get(RELATIVE, 'none') == 'none' and not config.get('num_registers'):
+    if window_px and config.get('rel_pos_bias', 'none') == 'none' and not config.get('num_registers'):
         config.update(
             cls_token=False,
             window_size=window_px // config.get('patch_size', 16),

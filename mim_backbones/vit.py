@@ -245,18 +245,27 @@ class MIMViT(MIMBackbone):
         grid = (x.shape[-2], x.shape[-1])
         return x.flatten(2).transpose(1, 2) + self._positions(grid)[:, self.num_cls :]
 
-    def encode(self, tokens: Tensor) -> Tensor:
-        """Tokens of any origin (B, N, D) through all blocks and the final norm.
+    def encode(self, tokens: Tensor, grids: Sequence[Grid]) -> Tensor:
+        """Patch tokens of several images (B, N, D) together through all blocks and final norm.
 
-        Global attention without relative bias: the tokens may come from two images (one-stream
-        tracking) or be visible ones only.
+        Every token sees every other, of all images (one-stream tracking). A relative bias holds
+        within an image.
+
+        Args:
+            grids: (H, W) of each image's patches, in the order of the tokens.
 
         Raises:
-            ValueError: the backbone was made with windows or relative positions.
+            ValueError: the backbone was made with windows or decomposed positions.
         """
-        self._refuse_relative('encode')
+        if self.window_size or self.blocks[0].attn.decomposed_grid is not None:
+            raise ValueError(
+                'MIMViT.encode: tokens of several images have no windows or decomposed '
+                'positions; build with window_size=0, decomposed_rel_pos=False'
+            )
+        shared = None if self.rel_pos_bias is None else self.rel_pos_bias.joined(grids)
         for block in self.blocks:
-            tokens = self._run(block, tokens, None, None)
+            own = block.rel_pos_bias
+            tokens = self._run(block, tokens, None, shared if own is None else own.joined(grids))
         return self.norm(tokens)
 
     def relative_bias(self, grid: Grid) -> Tensor | None:
@@ -265,12 +274,12 @@ class MIMViT(MIMBackbone):
 
     # ------------------------------------------------------------------ pieces
 
-    def _refuse_relative(self, method: str) -> None:
+    def _refuse_relative(self) -> None:
         first = self.blocks[0]
         per_block = first.rel_pos_bias is not None or first.attn.decomposed_grid is not None
         if self.window_size or self.rel_pos_bias is not None or per_block:
             raise ValueError(
-                f'MIMViT.{method}: tokens that form no grid have no windows or relative '
+                'MIMViT.forward_visible: tokens that form no grid have no windows or relative '
                 "positions; build with window_size=0, rel_pos_bias='none', "
                 'decomposed_rel_pos=False'
             )
@@ -291,7 +300,7 @@ class MIMViT(MIMBackbone):
         positions = self._positions(grid)
         x = x + positions[:, self.num_cls :]
         if keep is not None:
-            self._refuse_relative('forward_visible')
+            self._refuse_relative()
             x, grid = take(x, keep), None
         prefix = []
         if self.cls_token is not None:

@@ -37,10 +37,9 @@ def describe_data(spec: DataSpec) -> DataCard:
 def fit_recipe(cfg: 'Config', job: Job, spec: DataSpec) -> None:
     """Roots and lists of the data; backbone of the checkpoint; crops of as many tokens."""
     data = require(spec, 'tracking')
-    # Template and search tokens form no grid: no CLS token, no relative positions. The tracker
-    # brings position tables of its own.
+    # The tokens of two crops have no CLS token.
     backbone = task_backbone(
-        {**job.backbone, 'cls_token': False, 'rel_pos_bias': 'none'},
+        {**job.backbone, 'cls_token': False},
         cfg.model.backbone,
         job.checkpoint.path if job.checkpoint else None,
     )

@@ -28,7 +28,7 @@ class OneStreamTracker(BaseModel):
 
     Args:
         backbone: config of a backbone with `embed_patches`, `encode`, `patch_size`, `embed_dim`
-            (mim_backbones.MIMViT without windows and relative positions).
+            (mim_backbones.MIMViT without windows, CLS and register tokens).
         head: arguments of CenterHead but its width.
         template_size, search_size: side of the crops in pixels, multiples of the patch size.
         template_factor, search_factor: side of the crops in mean sides of the target.
@@ -106,9 +106,10 @@ class OneStreamTracker(BaseModel):
     def locate(self, template: Tensor, search: Tensor) -> HeadMaps:
         """Template tokens (B, N, D) and search crops (B, 3, S, S), normalised -> HeadMaps."""
         tokens = self.backbone.embed_patches(search) + self.search_pos
-        height, width = (length // self.backbone.patch_size for length in search.shape[-2:])
-        encoded = self.backbone.encode(torch.cat([template, tokens], dim=1))
-        found = encoded[:, template.shape[1] :].transpose(1, 2).unflatten(2, (height, width))
+        side = self.template_size // self.backbone.patch_size
+        grid = tuple(length // self.backbone.patch_size for length in search.shape[-2:])
+        encoded = self.backbone.encode(torch.cat([template, tokens], dim=1), [(side, side), grid])
+        found = encoded[:, template.shape[1] :].transpose(1, 2).unflatten(2, grid)
         return self.head(found.contiguous())
 
     def _no_positions(self, size: int) -> Tensor:

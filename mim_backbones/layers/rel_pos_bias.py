@@ -4,6 +4,7 @@ One learnable value per head and per (row offset, column offset) of query minus 
 token three more rows follow: cls -> token, token -> cls, cls -> cls.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -32,16 +33,29 @@ class RelPosBias(nn.Module):
 
     def forward(self, grid: Grid) -> Tensor:
         """Bias (heads, N, N) for a token grid, N = H*W (+ 1 with CLS, first), raster order."""
-        extra = CLS_ROWS * self.cls_token
-        table = resize_rel_pos_table(self.relative_position_bias_table, self.grid, grid, extra)
+        table, extra = self.relative_position_bias_table, CLS_ROWS * self.cls_token
+        patches = self.joined([grid])
         if not self.cls_token:
-            return offset_bias(table, grid)
-        patches = offset_bias(table[:-extra], grid)
+            return patches
         from_cls, to_cls, cls_cls = table[-extra:, :, None, None].unbind()  # (heads, 1, 1) each
         count = patches.shape[-1]
         first = torch.cat([cls_cls, from_cls.expand(-1, -1, count)], dim=2)
         rest = torch.cat([to_cls.expand(-1, count, -1), patches], dim=2)
         return torch.cat([first, rest], dim=1)
+
+    def joined(self, grids: Sequence[Grid]) -> Tensor:
+        """Bias (heads, N, N) for the patches of several images in one sequence, no CLS.
+
+        Two patches of one image have its offsets; between images there are none, hence 0.
+        """
+        count = len(self.relative_position_bias_table) - CLS_ROWS * self.cls_token
+        table = self.relative_position_bias_table[:count]
+        parts = [
+            offset_bias(resize_rel_pos_table(table, self.grid, grid, 0), grid) for grid in grids
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return torch.stack([torch.block_diag(*head) for head in zip(*parts, strict=True)])
 
 
 def offset_bias(table: Tensor, grid: Grid) -> Tensor:

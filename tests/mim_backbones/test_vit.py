@@ -114,8 +114,27 @@ def test_two_images_attend_to_each_other() -> None:
     small, large = torch.randn(1, 3, 16, 16), torch.randn(1, 3, 32, 32)
     joined = torch.cat([backbone.embed_patches(small), backbone.embed_patches(large)], dim=1)
     other = torch.cat([backbone.embed_patches(small + 1), backbone.embed_patches(large)], dim=1)
-    assert backbone.encode(joined).shape == (1, 4 + 16, 32)
-    assert not torch.allclose(backbone.encode(joined)[:, 4:], backbone.encode(other)[:, 4:])
+    grids = [(2, 2), (4, 4)]
+    together = backbone.encode(joined, grids)
+    assert together.shape == (1, 4 + 16, 32)
+    assert not torch.allclose(together[:, 4:], backbone.encode(other, grids)[:, 4:])
+
+
+@pytest.mark.parametrize('kind', ['shared', 'per_block'])
+def test_joined_images_keep_their_relative_positions(kind: str) -> None:
+    backbone = make(cls_token=False, pos_embed='none', rel_pos_bias=kind).eval()
+    for name, table in backbone.named_parameters():
+        if name.endswith('bias_table'):
+            torch.nn.init.normal_(table)
+    image = torch.randn(1, 3, 32, 32)
+    alone = backbone.forward_tokens(image).flatten(2).transpose(1, 2)
+    tokens = backbone.embed_patches(image)
+    torch.testing.assert_close(backbone.encode(tokens, [(4, 4)]), alone)
+    # Without positions between them, the order of two images does not count.
+    other = backbone.embed_patches(torch.randn(1, 3, 16, 16))
+    first = backbone.encode(torch.cat([tokens, other], 1), [(4, 4), (2, 2)])
+    last = backbone.encode(torch.cat([other, tokens], 1), [(2, 2), (4, 4)])
+    torch.testing.assert_close(first[:, :16], last[:, 4:])
 
 
 def test_intermediates_come_unnormed_in_one_pass() -> None:
