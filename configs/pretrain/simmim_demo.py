@@ -15,7 +15,8 @@ model = dict(
     type='SimMIM',
     backbone=dict(
         type='mim_backbones.MIMViT', arch=dict(embed_dim=128, depth=6, num_heads=4),
-        img_size=img_size, patch_size=patch_size, pos_embed='sincos', mask_token=True),
+        img_size=img_size, patch_size=patch_size, pos_embed='none', rel_pos_bias='shared',
+        qkv_bias='qv', layer_scale=0.1, mask_token=True),
     target=dict(type='PixelTarget'),
     head=dict(type='PixelShuffleHead', in_dim=128, stride=patch_size))
 
