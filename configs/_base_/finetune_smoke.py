@@ -4,7 +4,7 @@ The backbone takes a quarter of the heads' rate: at the full rate a few hundred 
 every weight by more than its size, and nothing is left of what pre-training found. The random
 start reaches the same scores at either rate."""
 
-iterations = 400
+iterations = 250
 
 optim_wrapper = dict(
     type='mim_backbones.AutoPrecisionOptimWrapper',
