@@ -49,6 +49,8 @@ def test_packages_without_a_downstream_stack() -> None:
     [
         'mim_backbones.cli',
         'mim_backbones.commands.doctor',
+        'pretrain.commands.analyze',
+        'pretrain.commands.analyze_masks',
         'pretrain.commands.reconstruct',
         'downstream.commands.eval',
         'downstream.commands.report',
