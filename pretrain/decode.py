@@ -5,6 +5,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+INTERPOLATIONS = {
+    'bilinear': Image.Resampling.BILINEAR,
+    'bicubic': Image.Resampling.BICUBIC,
+    'lanczos': Image.Resampling.LANCZOS,
+}
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of the full image
 
 
@@ -49,12 +54,21 @@ def centre_crop(size: tuple[int, int]) -> Box:
     return left, top, left + side, top + side
 
 
-def read_crop(image: Image.Image, box: Box, out: int) -> np.ndarray:
+def check_interpolation(name: str) -> str:
+    """Raises ValueError when there is no interpolation of that name."""
+    if name not in INTERPOLATIONS:
+        raise ValueError(f'interpolation={name!r}; known: {", ".join(INTERPOLATIONS)}')
+    return name
+
+
+def read_crop(
+    image: Image.Image, box: Box, out: int, interpolation: str = 'bilinear'
+) -> np.ndarray:
     """Decode only what is needed of an opened image and resize `box` to (out, out, 3) uint8 RGB.
 
     A JPEG is decoded at 1/2, 1/4 or 1/8 by its DCT when the reduced box still has `out` pixels
-    a side; anything else shrinks by whole boxes first. Bilinear with antialiasing, as the
-    published pre-training codes.
+    a side; anything else shrinks by whole boxes first. Antialiased; bilinear as in SimMIM's
+    code, BEiT's ask for bicubic.
     """
     full_width, full_height = image.size
     shrink = min(box[2] - box[0], box[3] - box[1]) / out
@@ -64,7 +78,7 @@ def read_crop(image: Image.Image, box: Box, out: int) -> np.ndarray:
     reduced = (box[0] * x, box[1] * y, box[2] * x, box[3] * y)
     rgb = image.convert('RGB')
     return np.asarray(
-        rgb.resize((out, out), Image.Resampling.BILINEAR, box=reduced, reducing_gap=2.0)
+        rgb.resize((out, out), INTERPOLATIONS[interpolation], box=reduced, reducing_gap=2.0)
     )
 
 
