@@ -34,6 +34,10 @@ class ImagePreprocessor(BaseDataPreprocessor):
     def normalise(self, image: Tensor) -> Tensor:
         return (image.float() - self.mean) / self.std
 
+    def unit(self, image: Tensor) -> Tensor:
+        """Normalised -> RGB in [0, 1]."""
+        return (image.float() * self.std + self.mean) / 255
+
     def denormalise(self, image: Tensor) -> Tensor:
         """Inverse of `normalise`, to uint8."""
         return (image.float() * self.std + self.mean).round().clamp(0, 255).to(torch.uint8)

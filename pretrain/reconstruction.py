@@ -11,8 +11,8 @@ from mim_backbones.checkpoint_content import open_source
 from mim_backbones.errors import UserError
 from mim_backbones.weights_file import CheckpointError
 from pretrain.data import list_images, load_image
+from pretrain.losses import hidden_positions
 from pretrain.methods.base import MaskedImageModel
-from pretrain.methods.simmim import pixels_of
 from pretrain.registry import MODELS, TRANSFORMS, build
 
 GREY = 127
@@ -59,7 +59,7 @@ def reconstruct(model: MaskedImageModel, image: Tensor, mask: Tensor) -> Tensor:
     """
     preprocessor = model.data_preprocessor
     pred = preprocessor.denormalise(model.predict(preprocessor.normalise(image), mask))
-    hidden = pixels_of(mask, image.shape[-1] // mask.shape[-1])
+    hidden = hidden_positions(mask, model.backbone.mask_size, 1)
     masked = torch.where(hidden, torch.full_like(image, GREY), image)
     return torch.stack([image, masked, torch.where(hidden, pred, image)], dim=1)
 

@@ -17,7 +17,7 @@ model = dict(
         type='mim_backbones.MIMViT', arch=dict(embed_dim=128, depth=6, num_heads=4),
         img_size=img_size, patch_size=patch_size, pos_embed='sincos', mask_token=True),
     target=dict(type='PixelTarget'),
-    head=dict(type='PixelShuffleHead', in_dim=128, stride=patch_size))
+    head=dict(type='PixelShuffleHead'))
 
 train_dataloader = dict(
     batch_size=batch_size,

@@ -1,7 +1,6 @@
 import torch
 
-from pretrain.losses import masked_l1
-from pretrain.methods.simmim import pixels_of
+from pretrain.losses import hidden_positions, masked_l1
 
 
 def test_masked_l1_by_hand() -> None:
@@ -17,5 +16,5 @@ def test_empty_mask_is_zero() -> None:
 
 
 def test_patch_mask_to_pixels_by_hand() -> None:
-    pixels = pixels_of(torch.tensor([[[True, False]]]), 2)
+    pixels = hidden_positions(torch.tensor([[[True, False]]]), 2, 1)
     assert pixels.tolist() == [[[[True, True, False, False]] * 2]]

@@ -22,7 +22,7 @@ MODEL = {
     'type': 'SimMIM',
     'backbone': BACKBONE,
     'target': {'type': 'PixelTarget'},
-    'head': {'type': 'PixelShuffleHead', 'in_dim': 32, 'stride': 8},
+    'head': {'type': 'PixelShuffleHead'},
 }
 MASKER = {
     'type': 'RandomPatchMasker',
