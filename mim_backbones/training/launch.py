@@ -15,6 +15,8 @@ from mim_backbones.training.config_check import check_config
 from mim_backbones.training.distributed import init_distributed
 from mim_backbones.training.resume import allow_own_checkpoints
 
+BUILDERS = {'build_from_cfg', 'build_scheduler_from_cfg'}  # of mmengine's registries
+
 
 def read_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
     """A text config with dotted overrides, checked for keys that nothing reads.
@@ -62,7 +64,7 @@ def build_errors_in_one_line(config: str) -> Iterator[None]:
         yield
     except (KeyError, TypeError, ValueError) as error:
         frames = traceback.extract_tb(error.__traceback__)
-        if not any(frame.name == 'build_from_cfg' for frame in frames):
+        if not any(frame.name in BUILDERS for frame in frames):
             raise
         raise UserError(f'config {config}: {" ".join(str(error).split())}') from error
 
