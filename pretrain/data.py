@@ -75,26 +75,30 @@ class UnlabelledImages(Dataset):
         for step in range(len(self)):
             path = self.files[(index + step) % len(self)]
             try:
-                image = self._crop(path, rng)
+                views = self._views(path, rng)
             except BAD_IMAGE:
                 skipped.append(path)
                 continue
             masked = {} if self.masker is None else {'mask': torch.from_numpy(self.masker(rng))}
             return {
-                'image': torch.from_numpy(image),
+                **{name: torch.from_numpy(view) for name, view in views.items()},
                 **masked,
                 'skipped': '\n'.join(skipped),
             }
         raise UserError(f'none of the {len(self)} images can be decoded, the first is {skipped[0]}')
 
-    def _crop(self, path: str, rng: np.random.Generator) -> np.ndarray:
+    def _views(self, path: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """What one file gives besides its mask: (3, S, S) uint8 under its name in the batch."""
         with open_image(path) as image:
             width, height = image.size
             box = sample_crop((height, width), self.scale, self.ratio, rng)
             pixels = read_crop(image, box, self.img_size, self.interpolation)
-        if rng.random() < self.flip:
-            pixels = pixels[:, ::-1]
-        return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+        return {'image': channels_first(pixels, rng.random() < self.flip)}
+
+
+def channels_first(pixels: np.ndarray, flip: bool = False) -> np.ndarray:
+    """(H, W, 3) -> (3, H, W), mirrored left to right if asked for."""
+    return np.ascontiguousarray((pixels[:, ::-1] if flip else pixels).transpose(2, 0, 1))
 
 
 def list_images(root: str | Path) -> list[str]:
@@ -127,4 +131,4 @@ def load_image(path: str | Path, img_size: int) -> torch.Tensor:
             pixels = read_crop(image, centre_crop((height, width)), img_size)
     except BAD_IMAGE as error:
         raise UserError(f'image {path} cannot be decoded: {error}') from error
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+    return torch.from_numpy(channels_first(pixels))

@@ -70,16 +70,24 @@ def read_crop(
     a side; anything else shrinks by whole boxes first. Antialiased; bilinear as in SimMIM's
     code, BEiT's ask for bicubic.
     """
+    rgb, box = decode_for(image, box, out)
+    return resize_box(rgb, box, out, interpolation)
+
+
+def decode_for(image: Image.Image, box: Box, out: int) -> tuple[Image.Image, Box]:
+    """The RGB picture, decoded no larger than `box` at `out` pixels needs, and the box in it."""
     full_width, full_height = image.size
     shrink = min(box[2] - box[0], box[3] - box[1]) / out
     if shrink >= 2:
         image.draft('RGB', (int(full_width / shrink), int(full_height / shrink)))
     x, y = image.size[0] / full_width, image.size[1] / full_height
-    reduced = (box[0] * x, box[1] * y, box[2] * x, box[3] * y)
-    rgb = image.convert('RGB')
-    return np.asarray(
-        rgb.resize((out, out), INTERPOLATIONS[interpolation], box=reduced, reducing_gap=2.0)
-    )
+    return image.convert('RGB'), (box[0] * x, box[1] * y, box[2] * x, box[3] * y)
+
+
+def resize_box(rgb: Image.Image, box: Box, out: int, interpolation: str) -> np.ndarray:
+    """The box of a picture as (out, out, 3) uint8."""
+    method = INTERPOLATIONS[interpolation]
+    return np.asarray(rgb.resize((out, out), method, box=box, reducing_gap=2.0))
 
 
 def open_image(path: str | Path) -> Image.Image:

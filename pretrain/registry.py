@@ -12,9 +12,21 @@ MODULES = [
     'pretrain.sampler',
     'pretrain.hooks',
     'pretrain.maskers.random_patch',
+    'pretrain.maskers.blockwise',
+    'pretrain.maskers.square',
+    'pretrain.maskers.lattice',
     'pretrain.targets.pixel',
+    'pretrain.targets.normalised',
+    'pretrain.targets.colour_bins',
+    'pretrain.targets.colour_clusters',
+    'pretrain.targets.token',
     'pretrain.heads.pixel_shuffle',
+    'pretrain.heads.mlp',
+    'pretrain.heads.inverse_swin',
     'pretrain.methods.simmim',
+    'pretrain.methods.beit',
+    'pretrain.methods.beitv2',
+    'pretrain.two_views',
 ]
 
 
