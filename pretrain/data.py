@@ -119,7 +119,7 @@ def list_images(root: str | Path) -> list[str]:
     return files
 
 
-def load_image(path: str | Path, img_size: int) -> torch.Tensor:
+def load_image(path: str | Path, img_size: int, interpolation: str = 'bilinear') -> torch.Tensor:
     """The centre of one file as (3, S, S) uint8.
 
     Raises:
@@ -128,7 +128,7 @@ def load_image(path: str | Path, img_size: int) -> torch.Tensor:
     try:
         with open_image(path) as image:
             width, height = image.size
-            pixels = read_crop(image, centre_crop((height, width)), img_size)
+            pixels = read_crop(image, centre_crop((height, width)), img_size, interpolation)
     except BAD_IMAGE as error:
         raise UserError(f'image {path} cannot be decoded: {error}') from error
     return torch.from_numpy(channels_first(pixels))
