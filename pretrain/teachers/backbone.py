@@ -47,7 +47,9 @@ class BackboneTeacher(Teacher):
         if checkpoint is not None:
             self.net, _ = from_checkpoint(checkpoint, img_size=input_size, **(loading or {}))
         elif backbone is None:
-            raise UserError(f'{name}: random_weights=True needs teacher.backbone=dict(type=...)')
+            raise UserError(
+                f'{name}: random_weights=True needs model.teacher.backbone=dict(type=...)'
+            )
         else:
             config = {**backbone, 'img_size': input_size}
             self.net = drawn_alike(lambda: BACKBONES.build(config))

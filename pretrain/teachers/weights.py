@@ -24,8 +24,8 @@ def check_choice(
     """
     if checkpoint is None and not random_weights:
         raise UserError(
-            f'{teacher}: no weights; it wants {wanted}. Set teacher.checkpoint=FILE, or '
-            'teacher.random_weights=True to try things out'
+            f'{teacher}: no weights; it wants {wanted}. Set model.teacher.checkpoint=FILE, or '
+            'model.teacher.random_weights=True to try things out'
         )
     if checkpoint is not None and random_weights:
         raise UserError(

@@ -14,7 +14,6 @@ from torch import Tensor
 from mim_backbones.checkpoint import backbone_config
 from mim_backbones.checkpoint_content import Content, Source, open_source
 from mim_backbones.weights_file import CheckpointError
-from pretrain.registry import MODELS
 from pretrain.tokenizers.vqkd import VQKDTokenizer
 
 State = dict[str, Tensor]
@@ -57,11 +56,8 @@ def vqkd_state(content: Content) -> State:
     return state
 
 
-@MODELS.register_module(name='TrainedVQKD')
 def load_tokenizer(checkpoint: Source | Path, num_heads: int | None = None) -> VQKDTokenizer:
     """A frozen tokenizer with the architecture its file records, or its shapes show.
-
-    In a recipe: `dict(type='TrainedVQKD', checkpoint=FILE)`.
 
     Args:
         checkpoint: a file, or a state dict; one of ours or in the published names.
