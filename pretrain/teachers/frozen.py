@@ -26,8 +26,8 @@ class FrozenTeacher:
             raise ValueError(
                 f'the {img_size} px encoder has a grid of {grid[0]}x{grid[1]} tokens, the teacher '
                 f'{type(net).__name__} one of {net.grid[0]}x{net.grid[1]} at its '
-                f'{net.input_size} px; choose model.teacher.input_size or model.backbone.img_size so '
-                'that they agree'
+                f'{net.input_size} px; make them agree by model.teacher.input_size or '
+                'model.backbone.img_size'
             )
         self.net = net.eval().requires_grad_(False)
         self.embed_dim = net.embed_dim
