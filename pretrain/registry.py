@@ -37,6 +37,7 @@ MODULES = [
     'pretrain.methods.beit',
     'pretrain.methods.beitv2',
     'pretrain.two_views',
+    'pretrain.token_cache',
 ]
 
 
