@@ -55,7 +55,7 @@ class CodebookHealthHook(Hook):
 
     def _look(self, runner: Runner) -> None:
         codebook = codebook_of(runner)
-        hits = codebook.hits.cpu()
+        hits = codebook.hits.to('cpu', copy=True)
         codebook.reset_hits()
         self.epoch_hits = hits if self.epoch_hits is None else self.epoch_hits + hits
         health = codebook_health(hits.numpy())
