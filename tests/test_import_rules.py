@@ -52,6 +52,7 @@ def test_packages_without_a_downstream_stack() -> None:
         'pretrain.commands.analyze',
         'pretrain.commands.analyze_masks',
         'pretrain.commands.reconstruct',
+        'pretrain.commands.palette',
         'downstream.commands.eval',
         'downstream.commands.report',
         'downstream.commands.synth',

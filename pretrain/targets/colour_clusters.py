@@ -15,6 +15,8 @@ PIXELS_AT_ONCE = 1 << 16  # distances to 512 colours then take 128 MB
 class ColourClusters(Target):
     """RGB (B, 3, H, W) in [0, 1] -> ids (B, H/r, W/r) of the nearest colour.
 
+    512 colours at full resolution are 524288 numbers per token of stride 32: reduce the image.
+
     Args:
         palette: a palette file (see `pretrain.palette`), or a number: so many colours, which the
             weights of a checkpoint then fill in.
