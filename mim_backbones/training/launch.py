@@ -50,6 +50,7 @@ def build_runner(cfg: Config) -> Runner:
     init_distributed(cfg.get('launcher', 'none'))
     if not torch.cuda.is_available():
         keep_freed_memory()
+        cfg.pop('sync_bn', None)  # torch synchronises batch norm on GPUs only
     allow_own_checkpoints()
     wrapper = cfg.setdefault('model_wrapper_cfg', ConfigDict(type='mim_backbones.DeviceDDP'))
     wrapper.setdefault('broadcast_buffers', False)

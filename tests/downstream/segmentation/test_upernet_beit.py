@@ -121,19 +121,27 @@ def reduced(recipe: Path, folder: Path, world: Path, checkpoint: Path) -> Path:
     return path
 
 
-def train(recipe: Path, work_dir: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, 'tools/train.py', str(recipe), '--work-dir', str(work_dir)]
+def train(recipe: Path, work_dir: Path, processes: int = 0) -> subprocess.CompletedProcess:
+    launch = [sys.executable, 'tools/train.py', str(recipe)]
     environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
+    if processes:
+        launch = ['bash', 'tools/dist_train.sh', str(recipe), str(processes)]
+        environment |= {'PYTHON': sys.executable, 'MIMBENCH_VENV': 'none', 'PORT': '29641'}
     return subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [*launch, '--work-dir', str(work_dir)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
 @pytest.mark.slow
-def test_base_trains_and_validates_from_a_pretraining_checkpoint(
+def test_base_trains_on_two_processes_from_a_pretraining_checkpoint(
     world: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
-    found = train(reduced(BASE, tmp_path, world, checkpoint), tmp_path / 'run')
+    found = train(reduced(BASE, tmp_path, world, checkpoint), tmp_path / 'run', processes=2)
     said = found.stdout + found.stderr
     assert found.returncode == 0, said[-3000:]
     # The loader's report: the shared table became each block's own, on the larger grid.
