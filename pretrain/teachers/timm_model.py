@@ -72,7 +72,11 @@ def timm_model(name: str, file: str, random_weights: bool) -> nn.Module:
         state = content_of(read_weights_file(file), file).tensors
         head = net.pretrained_cfg.get('classifier') or ()
         heads = (head,) if isinstance(head, str) else tuple(head)
-        found = net.load_state_dict(state, strict=False)
+        try:
+            found = net.load_state_dict(state, strict=False)
+        except RuntimeError as error:  # shapes
+            why = str(error).splitlines()[-1].strip()
+            raise CheckpointError(f'checkpoint {file} is no {name} of timm: {why}') from error
         missing = [key for key in found.missing_keys if not key.startswith(heads)]
         if missing or found.unexpected_keys:
             wrong = [*missing, *found.unexpected_keys][0]
