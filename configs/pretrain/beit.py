@@ -5,6 +5,9 @@ batch 2048   reported fine-tune top-1: 82.9 (300 epochs, as quoted by BEiT v2)  
 tools/dist_train.sh configs/pretrain/beit.py 16 --data DATA \
     --cfg-options model.target.checkpoint=encoder.pkl
 
+Absolute in place of relative positions, as in the released model of self-attention maps:
+model.backbone.pos_embed=learned model.backbone.rel_pos_bias=none
+
 encoder.pkl: DALL-E's dVAE encoder as OpenAI released it. Its 8 px cells see the crop at 112 px.
 """
 _base_ = ['beitv2.py']
