@@ -20,7 +20,8 @@ COLUMNS = ('original', 'masked', 'prediction pasted')
 Masker = Callable[[np.random.Generator], np.ndarray]
 
 
-@torch.inference_mode()
+# Not inference_mode: whatever a backbone keeps of such a pass, the next training step may use.
+@torch.no_grad()
 def reconstruct(model: MaskedImageModel, image: Tensor, mask: Tensor) -> Tensor:
     """image (B, 3, H, W) uint8, mask (B, h, w) bool -> three pictures each (B, 3, 3, H, W) uint8.
 

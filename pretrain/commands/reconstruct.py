@@ -23,7 +23,8 @@ def reconstruct(
     """Original, masked and restored image, one row each.
 
     IMAGES is one image or a folder of them. A checkpoint without its head gives a warning, and a
-    picture of what it is shown, without predictions.
+    picture of what it is shown, without predictions. Of a target that normalises pixels by their
+    surroundings, the picture takes the surroundings from the original.
 
     \b
     Examples:

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +7,7 @@ from mmengine.config import Config
 from PIL import Image
 
 from mim_backbones.training.launch import build_runner
+from pretrain.reconstruction_hook import ReconstructionPictures
 
 CONFIG = {
     'default_scope': 'pretrain',
@@ -66,3 +69,14 @@ def test_pictures_are_drawn_and_training_does_not_notice(tmp_path, images) -> No
     assert list((tmp_path / 'watched').rglob('events.out.tfevents*'))
     alone = trained(tmp_path / 'alone', images, [])
     assert all(torch.equal(watched[name], alone[name]) for name in alone)
+
+
+def test_a_method_without_colours_is_left_alone() -> None:
+    said: list[str] = []
+    runner = SimpleNamespace(
+        model=torch.nn.Linear(1, 1), logger=SimpleNamespace(info=said.append), epoch=0, max_epochs=1
+    )
+    hook = ReconstructionPictures(interval=1)
+    hook.before_train(runner)
+    assert said == ['no reconstruction pictures: Linear predicts no colours']
+    hook.after_train_epoch(runner)  # nothing is drawn: the runner has no images
