@@ -3,15 +3,28 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-Size = tuple[int, int, int]  # (M, K) @ (K, N)
 Shape = tuple[int, ...]
 aten = torch.ops.aten
+
+
+class Product(NamedTuple):
+    """(M, K) @ (K, N), and whether the rows of each factor lie in memory one after the other."""
+
+    m: int
+    k: int
+    n: int
+    left_rows: bool = True
+    right_rows: bool = True
+
+    @property
+    def flops(self) -> int:
+        return 2 * self.m * self.k * self.n
 
 
 @dataclass
@@ -20,15 +33,11 @@ class Work:
 
     Attributes:
         flops: multiplications and additions of its products and convolutions.
-        products: flops by the size of each 2-D product.
+        products: how often each 2-D product is taken.
     """
 
     flops: int = 0
-    products: Counter[Size] = field(default_factory=Counter)
-
-    def largest_products(self, count: int) -> list[Size]:
-        """The sizes most of the work is in."""
-        return [size for size, _ in self.products.most_common(count)]
+    products: Counter[Product] = field(default_factory=Counter)
 
 
 def count_flops(call: Callable[[], object]) -> Work:
@@ -60,9 +69,9 @@ CPU_ATTENTION = {
 
 
 class _Products(TorchDispatchMode):
-    """Adds up the flops of 2-D products by size."""
+    """Counts 2-D products."""
 
-    def __init__(self, found: Counter[Size]) -> None:
+    def __init__(self, found: Counter[Product]) -> None:
         super().__init__()
         self.found = found
 
@@ -71,6 +80,6 @@ class _Products(TorchDispatchMode):
     ) -> Any:
         if func.overloadpacket in (aten.mm, aten.addmm):
             left, right = args[-2:]
-            size = (left.shape[0], left.shape[1], right.shape[1])
-            self.found[size] += 2 * size[0] * size[1] * size[2]
+            left_rows, right_rows = (factor.stride(-1) == 1 for factor in (left, right))
+            self.found[Product(*left.shape, right.shape[1], left_rows, right_rows)] += 1
         return func(*args, **(kwargs or {}))

@@ -6,7 +6,7 @@ all dtypes take turns, so that shares and ratios stay true while other programs 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -17,8 +17,8 @@ from mmengine.model import BaseModel
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
 
-from mim_backbones.bench.flops import Size, count_flops
-from mim_backbones.bench.matmul import Product, fastest_product
+from mim_backbones.bench.flops import count_flops
+from mim_backbones.bench.matmul import SQUARE, Products
 from mim_backbones.bench.measure import held_mib, peak_mib
 from mim_backbones.bench.noise_batch import noise_batch
 from mim_backbones.errors import UserError
@@ -27,7 +27,6 @@ from mim_backbones.training.host_memory import keep_freed_memory
 from mim_backbones.training.launch import build_errors_in_one_line
 
 DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16}
-OWN_SIZES = 5  # of the model's products tried for the limit
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,11 @@ class StepRow:
     Attributes:
         seconds: median time of a step.
         flops: counted over the forward and the backward pass of one step.
-        matmul_flops_per_second: the machine's limit, of products of `matmul_size` (M, K, N).
+        matmul_flops_per_second: the machine's limit: the step's own 2-D products, forward and
+            gradients, each as often as in a step, with nothing between them.
         share: flops_per_second over that limit, each step over the bursts around it.
+        square_flops_per_second: of one large square product, which no mix of sizes quite reaches.
+        square_share: flops_per_second over that.
         peak_mib: model, gradients, optimizer state and activations together.
         speedup: time of a step in the first dtype over one in this.
     """
@@ -49,8 +51,9 @@ class StepRow:
     flops: int
     flops_per_second: float
     matmul_flops_per_second: float
-    matmul_size: Size
     share: float
+    square_flops_per_second: float
+    square_share: float
     peak_mib: float | None
     speedup: float
 
@@ -62,10 +65,19 @@ class _Subject:
     dtype: str
     call: Callable[[], None]
     flops: int
-    limit: Product
     peak_mib: float | None
-    seconds: list[float]
-    limits: list[float]
+    limits: tuple[Products, Products]  # the step's own, and the square
+    seconds: list[float] = field(default_factory=list)
+    rates: list[tuple[float, ...]] = field(default_factory=list)  # of the limits, by step
+
+    def take(self) -> None:
+        """One timed step between two bursts of each limit."""
+        before = [limit.rate() for limit in self.limits]
+        begin = perf_counter()
+        self.call()
+        self.seconds.append(perf_counter() - begin)
+        after = [limit.rate() for limit in self.limits]
+        self.rates.append(tuple((a + b) / 2 for a, b in zip(before, after, strict=True)))
 
 
 def measure(
@@ -94,11 +106,7 @@ def measure(
         subject.call()  # counting and measuring memory left the caches elsewhere
     for _ in range(repeats):
         for subject in subjects:
-            before = subject.limit.rate()
-            begin = perf_counter()
-            subject.call()
-            subject.seconds.append(perf_counter() - begin)
-            subject.limits.append((before + subject.limit.rate()) / 2)
+            subject.take()
     return [_row(subject, subjects[0], batch) for subject in subjects]
 
 
@@ -119,22 +127,29 @@ def _subject(
     call()  # makes the optimizer's state and what a method prepares in its first step
     work = count_flops(call)
     peak = peak_mib(call, device, held)
-    limit = fastest_product(work.largest_products(OWN_SIZES), DTYPES[dtype], device)
-    return _Subject(dtype, call, work.flops, limit, peak, [], [])
+    own = Products(work.products, DTYPES[dtype], device)
+    return _Subject(
+        dtype, call, work.flops, peak, (own, Products({SQUARE: 1}, DTYPES[dtype], device))
+    )
 
 
 def _row(subject: _Subject, first: _Subject, batch: int) -> StepRow:
     step = median(subject.seconds)
-    measured = zip(subject.seconds, subject.limits, strict=True)
+    limits = list(zip(*subject.rates, strict=True))
+    reached = [subject.flops / taken for taken in subject.seconds]
+    own, square = (
+        median(rate / limit for rate, limit in zip(reached, rates, strict=True)) for rates in limits
+    )
     return StepRow(
         dtype=subject.dtype,
         images_per_second=batch / step,
         seconds=step,
         flops=subject.flops,
         flops_per_second=subject.flops / step,
-        matmul_flops_per_second=median(subject.limits),
-        matmul_size=subject.limit.size,
-        share=median(subject.flops / taken / limit for taken, limit in measured),
+        matmul_flops_per_second=median(limits[0]),
+        share=own,
+        square_flops_per_second=median(limits[1]),
+        square_share=square,
         peak_mib=subject.peak_mib,
         speedup=median(a / b for a, b in zip(first.seconds, subject.seconds, strict=True)),
     )

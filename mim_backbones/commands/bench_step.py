@@ -14,10 +14,10 @@ from mim_backbones.errors import UserError
 if TYPE_CHECKING:
     from mim_backbones.bench.step import StepRow
 
-LINE = '{:5} {:>9} {:>9} {:>11} {:>8} {:>15} {:>16} {:>6} {:>9} {:>8}'
+LINE = '{:5} {:>9} {:>9} {:>11} {:>8} {:>15} {:>6} {:>15} {:>6} {:>9} {:>8}'
 COLUMNS = (
-    'dtype', 'images/s', 'ms/step', 'GFLOP/step', 'GFLOP/s', 'matmul GFLOP/s', 'matmul size',
-    'share', 'peak MiB', 'speedup',
+    'dtype', 'images/s', 'ms/step', 'GFLOP/step', 'GFLOP/s', 'matmul GFLOP/s', 'share',
+    'square GFLOP/s', 'share', 'peak MiB', 'speedup',
 )  # fmt: skip
 
 
@@ -53,9 +53,10 @@ def step(
 ) -> None:
     """Real training steps of a recipe on noise: images/s, FLOP/s, share of the machine's limit.
 
-    The step is forward, backward and optimizer. "share" is its FLOP/s (counted over forward and
-    backward) over what matrix products reach in the same dtype, measured between the steps: the
-    fastest of two large squares and of the model's own sizes, named under "matmul size".
+    The step is forward, backward and optimizer; its FLOP/s are counted over forward and backward.
+    Each "share" is of the limit to its left, measured between the steps in the same dtype:
+    "matmul", the step's own matrix products with nothing between them, and "square", one product
+    of 2048 x 2048 matrices.
 
     \b
     mimbench bench step --config configs/pretrain/simmim.py
@@ -98,8 +99,9 @@ def line(row: 'StepRow') -> str:
         f'{row.flops / 1e9:.1f}',
         f'{row.flops_per_second / 1e9:.0f}',
         f'{row.matmul_flops_per_second / 1e9:.0f}',
-        'x'.join(map(str, row.matmul_size)),
         f'{row.share:.2f}',
+        f'{row.square_flops_per_second / 1e9:.0f}',
+        f'{row.square_share:.2f}',
         '-' if row.peak_mib is None else f'{row.peak_mib:.0f}',
         f'{row.speedup:.2f}x',
     )

@@ -5,7 +5,8 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from mim_backbones.bench import matmul
+from mim_backbones.bench import matmul, step
+from mim_backbones.bench.flops import Product
 from mim_backbones.commands.bench import bench
 from mim_backbones.errors import UserError
 
@@ -21,7 +22,7 @@ TINY = [
 
 @pytest.fixture(autouse=True)
 def _small_products(monkeypatch):
-    monkeypatch.setattr(matmul, 'SQUARES', ((256, 256, 256),))
+    monkeypatch.setattr(step, 'SQUARE', Product(256, 256, 256))
     monkeypatch.setattr(matmul, 'BURST', 0.005)
 
 
@@ -49,7 +50,7 @@ def test_both_dtypes_as_json():
         assert row['flops_per_second'] == pytest.approx(row['flops'] / row['seconds'])
         assert row['images_per_second'] == pytest.approx(BATCH / row['seconds'])
         assert 0 < row['share'] < 1.2
-        assert len(row['matmul_size']) == 3
+        assert 0 < row['square_share'] < 1.2
     assert [row['dtype'] for row in report['rows']] == ['fp32', 'bf16']
     assert report['rows'][0]['speedup'] == 1
 
