@@ -81,5 +81,6 @@ class _Products(TorchDispatchMode):
         if func.overloadpacket in (aten.mm, aten.addmm):
             left, right = args[-2:]
             left_rows, right_rows = (factor.stride(-1) == 1 for factor in (left, right))
-            self.found[Product(*left.shape, right.shape[1], left_rows, right_rows)] += 1
+            (m, k), n = left.shape, right.shape[1]
+            self.found[Product(m, k, n, left_rows, right_rows)] += 1
         return func(*args, **(kwargs or {}))
