@@ -99,6 +99,11 @@ class Row:
         write_bytes_atomically(self.folder / 'finished.json', content.encode())
         return found
 
+    def picture(self) -> Path | None:
+        """What the training drew of its predictions at its end; not every target has colours."""
+        drawn = self.work_dir.glob('reconstructions/*.png')
+        return max(drawn, key=lambda path: path.stat().st_mtime, default=None)
+
     def steps_done(self) -> int:
         """Steps in the log of a run that is under way."""
         logs = sorted(self.work_dir.glob('*/vis_data/scalars.json'))

@@ -68,7 +68,7 @@ def run_ablation(plan: Plan) -> tuple[bool, dict[str, Any]]:
             how = 'already pre-trained' if found else f'pre-trained {own.steps} steps'
             display.say(f'{how} in {finished[row.name].seconds:.0f} s')
     ok = bool(finished) and evaluate(plan, finished)
-    page = report(plan, finished) if any((plan.out / 'results').glob('*.json')) else None
+    page = report(plan, rows, finished) if any((plan.out / 'results').glob('*.json')) else None
     record = {
         'report': str(page) if page else None,
         'rows': [_record(plan, name, finished.get(name), failures.get(name)) for name in plan.rows],
@@ -101,13 +101,16 @@ def evaluate(plan: Plan, finished: dict[str, Finished]) -> bool:
     return mimbench('eval', *words)
 
 
-def report(plan: Plan, finished: dict[str, Finished]) -> Path | None:
+def report(plan: Plan, rows: list[Row], finished: dict[str, Finished]) -> Path | None:
     """`mimbench report` with the work's figures beside ours; None when it failed."""
     figures, out = plan.out / 'published.csv', plan.out / 'report'
     write_bytes_atomically(figures, published_csv(plan).encode())
     title = f'{plan.study.method} ablation: {plan.axis.title} ({plan.tier.name})'
     words = [str(plan.out / 'results'), '--out', str(out), '--title', title]
     words += ['--beside', str(figures), '--note', plan.axis.note]
+    for row in rows:
+        if row.name in finished and (drawn := row.picture()):
+            words += ['--picture', f'{row.name}={drawn}']
     if plan.axis.default in finished:
         words += ['--baseline', plan.axis.default]
     return out / 'report.html' if mimbench('report', *words) else None

@@ -40,6 +40,8 @@ def pretended(monkeypatch, tmp_path):
         checkpoint = row.work_dir / 'epoch_14.pth'
         checkpoint.touch()
         (row.work_dir / 'last_checkpoint').write_text(str(checkpoint))
+        (row.work_dir / 'reconstructions').mkdir()
+        (row.work_dir / 'reconstructions' / 'epoch_14.png').touch()
         return row.finish(settings.steps, 1.0)
 
     def mimbench(*words):
@@ -76,6 +78,7 @@ def test_rows_are_trained_evaluated_and_reported_once(pretended, world, tmp_path
     assert evaluation[evaluation.index('--tasks') + 1] == 'detection,segmentation'
     assert evaluation[-1] == 'train_cfg.max_iters=5'
     assert report[report.index('--baseline') + 1] == 'ratio_0.6'
+    assert sum(word.endswith('reconstructions/epoch_14.png') for word in report) == 4
     with open(report[report.index('--beside') + 1], newline='') as stream:
         figures = {line['checkpoint']: line for line in csv.DictReader(stream)}
     assert figures['ratio_0.6']['value'] == '82.8'
@@ -141,3 +144,4 @@ def test_a_row_for_real(world, tmp_path) -> None:
     assert Path(record['rows'][0]['checkpoint']).is_file()
     text = Path(record['report']).with_suffix('.md').read_text()
     assert '| area_all | 81.7 (recalled) |' in text
+    assert '*area_all*' in text  # its reconstructions
