@@ -75,6 +75,16 @@ def test_beit_has_one_loss_and_ids_may_be_known() -> None:
     assert method(**data)['mim'].shape == (int(data['mask'].sum()), CODES)
 
 
+def test_half_precision_changes_neither_labels_nor_much_else() -> None:
+    method, data = model().eval(), batch()
+    full = method(**data, mode='loss')
+    with torch.autocast('cpu', torch.bfloat16):
+        half = method(**data, mode='loss')
+    for name in ('loss_mim', 'loss_cls'):
+        assert half[name].dtype == torch.float32
+        torch.testing.assert_close(half[name], full[name], atol=2e-2, rtol=0)
+
+
 @pytest.mark.parametrize('shared', [True, False])
 def test_every_parameter_learns(shared: bool) -> None:
     method = model(shared_lm_head=shared)
