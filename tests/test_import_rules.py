@@ -51,6 +51,7 @@ def test_packages_without_a_downstream_stack() -> None:
         'mim_backbones.commands.doctor',
         'pretrain.commands.analyze',
         'pretrain.commands.analyze_masks',
+        'pretrain.commands.analyze_codebook',
         'pretrain.commands.ablate',
         'pretrain.commands.reconstruct',
         'pretrain.commands.palette',

@@ -10,7 +10,7 @@ from mim_backbones.timm_source import PREFIX, create
 from mim_backbones.weights_file import CheckpointError, read_weights_file
 from pretrain.registry import MODELS
 from pretrain.teachers.base import Teacher
-from pretrain.teachers.weights import check_choice, drawn_alike
+from pretrain.teachers.weights import check_cached, check_choice, drawn_alike
 
 
 @MODELS.register_module()
@@ -18,7 +18,7 @@ class TimmTeacher(Teacher):
     """The last map of a timm model, with the normalisation its weights were trained with.
 
     Args:
-        checkpoint: 'timm:NAME' (cached or downloaded by timm) or 'timm:NAME@FILE'.
+        checkpoint: 'timm:NAME' (weights in the cache of Hugging Face) or 'timm:NAME@FILE'.
         random_weights: NAME without its weights, to try things out.
         input_size: side in pixels; None: the one the model was trained with.
 
@@ -62,9 +62,10 @@ class TimmTeacher(Teacher):
 
 def timm_model(name: str, file: str, random_weights: bool) -> nn.Module:
     """Raises CheckpointError when there is no such model, or the file is not its weights."""
-    if not random_weights and not file:
-        return create(name, pretrained=True)
     create(name, pretrained=False)  # refuses a name that timm does not know
+    if not random_weights and not file:
+        check_cached('TimmTeacher', name)
+        return create(name, pretrained=True)
     import timm
 
     net = drawn_alike(lambda: timm.create_model(name, pretrained=False))

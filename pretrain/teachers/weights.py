@@ -7,6 +7,7 @@ from typing import TypeVar
 import torch
 
 from mim_backbones.errors import UserError
+from mim_backbones.timm_source import PREFIX
 
 Net = TypeVar('Net')
 
@@ -31,12 +32,14 @@ def check_choice(
         raise UserError(
             f'{teacher}: both checkpoint={checkpoint} and random_weights=True; leave out one'
         )
-    if checkpoint is not None and not is_timm(checkpoint) and not Path(checkpoint).is_file():
+    if checkpoint is None:
+        return
+    if checkpoint.startswith(PREFIX):
+        name, _, file = checkpoint.removeprefix(PREFIX).partition('@')
+        if not file:
+            check_cached(teacher, name)
+    elif not Path(checkpoint).is_file():
         raise UserError(f'{teacher}: {checkpoint} does not exist; it wants {wanted}')
-
-
-def is_timm(checkpoint: str) -> bool:
-    return checkpoint.startswith('timm:')
 
 
 def drawn_alike(make: Callable[[], Net], seed: int = 0) -> Net:
@@ -47,3 +50,27 @@ def drawn_alike(make: Callable[[], Net], seed: int = 0) -> Net:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return make()
+
+
+def check_cached(teacher: str, name: str) -> None:
+    """Refuse a model of timm whose weights are not at hand.
+
+    Nothing is downloaded: eight processes would all do so, and a node without network waits.
+
+    Raises:
+        UserError: the weights are not in Hugging Face's cache; which file is wanted.
+    """
+    import timm
+    from huggingface_hub import try_to_load_from_cache
+
+    config = timm.get_pretrained_cfg(name)
+    hub = None if config is None else config.hf_hub_id
+    if not hub:
+        return  # timm knows another place
+    files = ('model.safetensors', 'pytorch_model.bin')
+    if not any(isinstance(try_to_load_from_cache(hub, file), str) for file in files):
+        raise UserError(
+            f'{teacher}: the weights of {name} are not in the cache; it wants model.safetensors '
+            f'of {hub} on Hugging Face: run `hf download {hub}`, or give timm:{name}@FILE, or '
+            'model.teacher.random_weights=True to try things out'
+        )

@@ -200,7 +200,8 @@ def test_any_timm_model(name, grid, mean) -> None:
     assert float(teacher.mean[0]) == pytest.approx(mean)  # what timm says its weights saw
 
 
-def test_timm_weights_from_a_file(tmp_path) -> None:
+def test_timm_weights_from_a_file(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr('huggingface_hub.try_to_load_from_cache', lambda *_: None)
     net = timm.create_model('resnet10t').eval()
     file = write(tmp_path, net.state_dict(), 'resnet.pth')
     teacher = TimmTeacher(f'timm:resnet10t@{file}', input_size=64)
@@ -209,6 +210,8 @@ def test_timm_weights_from_a_file(tmp_path) -> None:
     torch.testing.assert_close(teacher(image), expected)
     with pytest.raises(UserError, match=r'TimmTeacher: none\.pth does not exist'):
         TimmTeacher('timm:resnet10t@none.pth')
+    with pytest.raises(UserError, match=r'wants model\.safetensors of timm/resnet10t.* on Hugging'):
+        TimmTeacher('timm:resnet10t')
     with pytest.raises(UserError, match="timm knows no model 'resnet11t'"):
         TimmTeacher('timm:resnet11t', random_weights=True)
     with pytest.raises(UserError, match='is no resnet14t of timm'):
