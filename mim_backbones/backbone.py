@@ -7,7 +7,8 @@ Beyond the methods below each family answers
     forward_pooled(image, pool) -> (B, D)               fit_state(state) -> state, resized
 
 and has embed_dim, patch_size, mask_size (pixels per side of what a cell of a mask covers), stride
-(of the last map, in pixels) and num_features (channels of each map that forward returns).
+(of the last map, in pixels), last_dim (its channels) and num_features (channels of each map that
+forward returns).
 """
 
 from abc import abstractmethod
@@ -45,6 +46,11 @@ class MIMBackbone(BaseModule):
     mask_size: int
     stride: int
     num_features: tuple[int, ...]
+
+    @property
+    def last_dim(self) -> int:
+        """Channels of the last map: what halves the resolution doubles the width."""
+        return self.embed_dim * self.stride // self.patch_size
 
     def init_weights(self) -> None:
         if self._is_init or not self.init_cfg:

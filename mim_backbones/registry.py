@@ -4,6 +4,7 @@ from mmengine.registry import MODEL_WRAPPERS as ROOT_MODEL_WRAPPERS
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as ROOT_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import OPTIM_WRAPPERS as ROOT_OPTIM_WRAPPERS
+from mmengine.registry import PARAM_SCHEDULERS as ROOT_PARAM_SCHEDULERS
 from mmengine.registry import Registry
 
 SCOPE = 'mim_backbones'
@@ -30,6 +31,12 @@ OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     parent=ROOT_OPTIM_WRAPPER_CONSTRUCTORS,
     scope=SCOPE,
     locations=['mim_backbones.layer_decay'],
+)
+PARAM_SCHEDULERS = Registry(
+    'parameter scheduler',
+    parent=ROOT_PARAM_SCHEDULERS,
+    scope=SCOPE,
+    locations=['mim_backbones.training.schedules'],
 )
 MODEL_WRAPPERS = Registry(
     'model_wrapper',

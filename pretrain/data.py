@@ -1,4 +1,4 @@
-"""Unlabelled images -> (uint8 crop, mask): the whole input of masked pre-training."""
+"""Unlabelled images -> (uint8 crop, perhaps a mask): the whole input of pre-training."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,14 @@ import torch
 from torch.utils.data import Dataset
 
 from mim_backbones.errors import UserError
-from pretrain.decode import BAD_IMAGE, centre_crop, open_image, read_crop, sample_crop
+from pretrain.decode import (
+    BAD_IMAGE,
+    centre_crop,
+    check_interpolation,
+    open_image,
+    read_crop,
+    sample_crop,
+)
 from pretrain.registry import DATASETS, TRANSFORMS, build
 from pretrain.sampler import Sample
 
@@ -17,7 +24,7 @@ SUFFIXES = {'.jpg', '.jpeg', '.png'}
 
 @DATASETS.register_module()
 class UnlabelledImages(Dataset):
-    """Every JPEG and PNG below a folder, cropped, flipped and masked.
+    """Every JPEG and PNG below a folder, cropped, flipped and, where there is a masker, masked.
 
     A file that cannot be decoded is replaced by the next one that can and reported under
     `skipped`; `SkippedImages` in hooks.py counts and limits that.
@@ -25,62 +32,73 @@ class UnlabelledImages(Dataset):
     Args:
         root: folder, searched at any depth.
         img_size: side of the crop in pixels.
-        masker: config of a masker, called with a random generator.
+        masker: config of a masker, called with a random generator; None: nothing is hidden.
         scale: range of the crop's area share.
         ratio: range of the crop's aspect ratio.
         flip: probability of a horizontal flip.
+        interpolation: 'bilinear', 'bicubic' or 'lanczos', of the crop's resize.
 
     Raises:
         UserError: the folder is not there or holds no images.
+        ValueError: no such interpolation.
     """
 
     def __init__(
         self,
         root: str,
         img_size: int,
-        masker: dict[str, Any],
+        masker: dict[str, Any] | None = None,
         scale: tuple[float, float] = (0.67, 1.0),
         ratio: tuple[float, float] = (3 / 4, 4 / 3),
         flip: float = 0.5,
+        interpolation: str = 'bilinear',
     ) -> None:
         self.files = list_images(root)
         self.img_size = img_size
-        self.masker = build(TRANSFORMS, masker)
+        self.masker = None if masker is None else build(TRANSFORMS, masker)
         self.scale = tuple(scale)
         self.ratio = tuple(ratio)
         self.flip = flip
+        self.interpolation = check_interpolation(interpolation)
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, sample: Sample) -> dict[str, Any]:
-        """(index, entropy) -> image (3, S, S) uint8, mask (S/p, S/p) bool, skipped file names."""
+        """(index, entropy) -> image (3, S, S) uint8, mask (S/p, S/p) bool, skipped file names.
+
+        Without a masker there is no `mask`.
+        """
         index, entropy = sample
         rng = np.random.default_rng(entropy)
         skipped = []
         for step in range(len(self)):
             path = self.files[(index + step) % len(self)]
             try:
-                image = self._crop(path, rng)
+                views = self._views(path, rng)
             except BAD_IMAGE:
                 skipped.append(path)
                 continue
-            mask = self.masker(rng)
+            masked = {} if self.masker is None else {'mask': torch.from_numpy(self.masker(rng))}
             return {
-                'image': torch.from_numpy(image),
-                'mask': torch.from_numpy(mask),
+                **{name: torch.from_numpy(view) for name, view in views.items()},
+                **masked,
                 'skipped': '\n'.join(skipped),
             }
         raise UserError(f'none of the {len(self)} images can be decoded, the first is {skipped[0]}')
 
-    def _crop(self, path: str, rng: np.random.Generator) -> np.ndarray:
+    def _views(self, path: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """What one file gives besides its mask: (3, S, S) uint8 under its name in the batch."""
         with open_image(path) as image:
             width, height = image.size
             box = sample_crop((height, width), self.scale, self.ratio, rng)
-            pixels = read_crop(image, box, self.img_size)
-        if rng.random() < self.flip:
-            pixels = pixels[:, ::-1]
-        return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+            pixels = read_crop(image, box, self.img_size, self.interpolation)
+        return {'image': channels_first(pixels, rng.random() < self.flip)}
+
+
+def channels_first(pixels: np.ndarray, flip: bool = False) -> np.ndarray:
+    """(H, W, 3) -> (3, H, W), mirrored left to right if asked for."""
+    return np.ascontiguousarray((pixels[:, ::-1] if flip else pixels).transpose(2, 0, 1))
 
 
 def list_images(root: str | Path) -> list[str]:
@@ -101,7 +119,7 @@ def list_images(root: str | Path) -> list[str]:
     return files
 
 
-def load_image(path: str | Path, img_size: int) -> torch.Tensor:
+def load_image(path: str | Path, img_size: int, interpolation: str = 'bilinear') -> torch.Tensor:
     """The centre of one file as (3, S, S) uint8.
 
     Raises:
@@ -110,7 +128,7 @@ def load_image(path: str | Path, img_size: int) -> torch.Tensor:
     try:
         with open_image(path) as image:
             width, height = image.size
-            pixels = read_crop(image, centre_crop((height, width)), img_size)
+            pixels = read_crop(image, centre_crop((height, width)), img_size, interpolation)
     except BAD_IMAGE as error:
         raise UserError(f'image {path} cannot be decoded: {error}') from error
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+    return torch.from_numpy(channels_first(pixels))

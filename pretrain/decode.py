@@ -5,6 +5,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+INTERPOLATIONS = {
+    'bilinear': Image.Resampling.BILINEAR,
+    'bicubic': Image.Resampling.BICUBIC,
+    'lanczos': Image.Resampling.LANCZOS,
+}
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of the full image
 
 
@@ -49,23 +54,40 @@ def centre_crop(size: tuple[int, int]) -> Box:
     return left, top, left + side, top + side
 
 
-def read_crop(image: Image.Image, box: Box, out: int) -> np.ndarray:
+def check_interpolation(name: str) -> str:
+    """Raises ValueError when there is no interpolation of that name."""
+    if name not in INTERPOLATIONS:
+        raise ValueError(f'interpolation={name!r}; known: {", ".join(INTERPOLATIONS)}')
+    return name
+
+
+def read_crop(
+    image: Image.Image, box: Box, out: int, interpolation: str = 'bilinear'
+) -> np.ndarray:
     """Decode only what is needed of an opened image and resize `box` to (out, out, 3) uint8 RGB.
 
     A JPEG is decoded at 1/2, 1/4 or 1/8 by its DCT when the reduced box still has `out` pixels
-    a side; anything else shrinks by whole boxes first. Bilinear with antialiasing, as the
-    published pre-training codes.
+    a side; anything else shrinks by whole boxes first. Antialiased; bilinear as in SimMIM's
+    code, BEiT's ask for bicubic.
     """
+    rgb, box = decode_for(image, box, out)
+    return resize_box(rgb, box, out, interpolation)
+
+
+def decode_for(image: Image.Image, box: Box, out: int) -> tuple[Image.Image, Box]:
+    """The RGB picture, decoded no larger than `box` at `out` pixels needs, and the box in it."""
     full_width, full_height = image.size
     shrink = min(box[2] - box[0], box[3] - box[1]) / out
     if shrink >= 2:
         image.draft('RGB', (int(full_width / shrink), int(full_height / shrink)))
     x, y = image.size[0] / full_width, image.size[1] / full_height
-    reduced = (box[0] * x, box[1] * y, box[2] * x, box[3] * y)
-    rgb = image.convert('RGB')
-    return np.asarray(
-        rgb.resize((out, out), Image.Resampling.BILINEAR, box=reduced, reducing_gap=2.0)
-    )
+    return image.convert('RGB'), (box[0] * x, box[1] * y, box[2] * x, box[3] * y)
+
+
+def resize_box(rgb: Image.Image, box: Box, out: int, interpolation: str) -> np.ndarray:
+    """The box of a picture as (out, out, 3) uint8."""
+    method = INTERPOLATIONS[interpolation]
+    return np.asarray(rgb.resize((out, out), method, box=box, reducing_gap=2.0))
 
 
 def open_image(path: str | Path) -> Image.Image:

@@ -80,13 +80,15 @@ class MethodRecord(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         dataset = runner.cfg.train_dataloader.dataset
         model = plain(runner.cfg.model)
-        checkpoint['meta']['mimbench'] = {
+        record = {
             'method': model['type'],
             'backbone': model['backbone'],
             'model': model,
-            'masker': plain(dataset.masker),
             'img_size': dataset.img_size,
         }
+        if dataset.get('masker') is not None:
+            record['masker'] = plain(dataset.masker)
+        checkpoint['meta']['mimbench'] = record
 
 
 def plain(config: Any) -> Any:

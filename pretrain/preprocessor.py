@@ -27,12 +27,16 @@ class ImagePreprocessor(BaseDataPreprocessor):
         self.register_buffer('std', torch.tensor(std).view(-1, 1, 1), persistent=False)
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Tensor]:
-        """image (B, 3, H, W) uint8, mask (B, h, w) bool -> the same, image float32."""
-        batch = self.cast_data({'image': data['image'], 'mask': data['mask']})
-        return {'image': self.normalise(batch['image']), 'mask': batch['mask']}
+        """image (B, 3, H, W) uint8, perhaps mask (B, h, w) bool -> the same, image float32."""
+        batch = self.cast_data({key: data[key] for key in ('image', 'mask') if key in data})
+        return {**batch, 'image': self.normalise(batch['image'])}
 
     def normalise(self, image: Tensor) -> Tensor:
         return (image.float() - self.mean) / self.std
+
+    def unit(self, image: Tensor) -> Tensor:
+        """Normalised -> RGB in [0, 1]."""
+        return (image.float() * self.std + self.mean) / 255
 
     def denormalise(self, image: Tensor) -> Tensor:
         """Inverse of `normalise`, to uint8."""

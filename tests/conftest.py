@@ -14,9 +14,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         '--golden',
         type=Path,
-        default=Path(__file__).parent / 'golden',
-        help='folder of the golden files that tests/parity checks (default: tests/golden); '
-        'write --golden=FOLDER when no test is named',
+        help='folder of the golden files that tests/parity checks (default: '
+        '$MIMBENCH_SHARED/golden and tests/golden); write --golden=FOLDER when no test is named',
     )
 
 

@@ -49,7 +49,12 @@ def test_packages_without_a_downstream_stack() -> None:
     [
         'mim_backbones.cli',
         'mim_backbones.commands.doctor',
+        'pretrain.commands.analyze',
+        'pretrain.commands.analyze_masks',
+        'pretrain.commands.analyze_codebook',
+        'pretrain.commands.ablate',
         'pretrain.commands.reconstruct',
+        'pretrain.commands.palette',
         'downstream.commands.eval',
         'downstream.commands.report',
         'downstream.commands.synth',

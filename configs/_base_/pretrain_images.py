@@ -13,4 +13,5 @@ custom_hooks = [
     dict(type='SkippedImages', limit=0.01),
     dict(type='SeededSteps'),
     dict(type='FiniteLoss', interval=10),
-    dict(type='MethodRecord')]
+    dict(type='MethodRecord'),
+    dict(type='ReconstructionPictures', interval=20)]

@@ -18,7 +18,7 @@ model = dict(
         img_size=img_size, patch_size=patch_size, pos_embed='none', rel_pos_bias='shared',
         qkv_bias='qv', layer_scale=0.1, mask_token=True),
     target=dict(type='PixelTarget'),
-    head=dict(type='PixelShuffleHead', in_dim=128, stride=patch_size))
+    head=dict(type='PixelShuffleHead'))
 
 train_dataloader = dict(
     batch_size=batch_size,

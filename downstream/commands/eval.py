@@ -1,46 +1,29 @@
 """`mimbench eval`: checkpoints x tasks -> result files."""
 
-import ast
 import json
 import os
-import re
 from pathlib import Path
-from typing import Any
 
 import click
 
+from mim_backbones.config_options import ListCommand, parse_options
 from mim_backbones.errors import UserError
 
 TASKS = {
     'detection': 'detection', 'segmentation': 'segmentation', 'tracking': 'tracking',
     'coco': 'detection', 'ade20k': 'segmentation', 'lasot': 'tracking',
 }  # fmt: skip
-OPTION_PAIR = re.compile(r'\w+(\.\w+)+=')
 
 
-class ListCommand(click.Command):
-    """Lets `--tasks a b c` and `--cfg-options x.y=1 x.z=2` take several words, as argparse does."""
+class EvalCommand(ListCommand):
+    """`--tasks a b c` takes several words too."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        belongs = {
-            '--tasks': lambda word: all(part in TASKS for part in word.split(',')),
-            '--cfg-options': lambda word: bool(OPTION_PAIR.match(word)),
-        }
-        out: list[str] = []
-        option = None
-        for word in args:
-            if option and out[-1] != option and belongs[option](word):
-                out += [option, word]
-                continue
-            out.append(word)
-            if word.startswith('-'):
-                option = word if word in belongs else None
-            elif len(out) < 2 or out[-2] != option:
-                option = None
-        return super().parse_args(ctx, out)
+    belongs = ListCommand.belongs | {
+        '--tasks': lambda word: all(part in TASKS for part in word.split(','))
+    }
 
 
-@click.command('eval', cls=ListCommand)
+@click.command('eval', cls=EvalCommand)
 @click.argument('checkpoints', nargs=-1, required=True, metavar='CKPT...')
 @click.option(
     '--data', required=True, type=click.Path(path_type=Path), metavar='YAML',
@@ -121,24 +104,6 @@ def task_names(words: tuple[str, ...]) -> tuple[str, ...]:
     if unknown is not None:
         raise UserError(f'--tasks: unknown task {unknown!r}; known: {", ".join(TASKS)}')
     return tuple(dict.fromkeys(TASKS[name] for name in names))
-
-
-def parse_options(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """('a.b=1', 'c.d=text') -> {'a.b': 1, 'c.d': 'text'}.
-
-    Raises:
-        UserError: a word without '='.
-    """
-    options = {}
-    for pair in pairs:
-        key, separator, text = pair.partition('=')
-        if not separator:
-            raise UserError(f'--cfg-options {pair}: expected KEY=VALUE')
-        try:
-            options[key] = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            options[key] = {'true': True, 'false': False}.get(text, text)
-    return options
 
 
 def cores() -> int:

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     help='Numbers reported elsewhere; those of the same framework get a table of their own.',
 )  # fmt: skip
 @click.option(
+    '--beside', type=click.Path(path_type=Path), metavar='CSV',
+    help='What a work reports for these checkpoints on another task; shown beside the scores here.',
+)  # fmt: skip
+@click.option('--note', default='', help='A sentence that goes with those.')
+@click.option(
     '--resamples', default=2000, show_default=True, type=click.IntRange(min=100),
     help='Draws of the bootstrap.',
 )  # fmt: skip
@@ -39,6 +44,8 @@ def report(
     title: str,
     pictures: tuple[str, ...],
     published: Path | None,
+    beside: Path | None,
+    note: str,
     resamples: int,
     as_json: bool,
 ) -> None:
@@ -61,7 +68,7 @@ def report(
     from downstream.report.write import check_writable, write_report
 
     check_writable(out)
-    content = gather(results_dir, title, baseline, pictures, published, resamples)
+    content = gather(results_dir, title, baseline, pictures, published, resamples, beside, note)
     page = write_report(content, out)
     if as_json:
         click.echo(json.dumps({'page': str(page), 'numbers': numbers(content)}, indent=2))

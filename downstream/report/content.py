@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from downstream.report.beside import Beside, beside_ours
 from downstream.report.comparison import Table, compare
 from downstream.report.figures import chart
 from downstream.report.groups import group_results
@@ -35,6 +36,7 @@ class Content:
     versions: TextTable
     resamples: int
     published: tuple[PublishedRow, ...] | None = None  # None: not asked for
+    beside: Beside | None = None  # None: not asked for
     tiers: dict[str, str] = field(default_factory=dict)  # those that occur -> what they mean
 
     @property
@@ -70,12 +72,16 @@ def gather(
     pictures: Sequence[str] = (),
     published: Path | None = None,
     resamples: int = RESAMPLES,
+    beside: Path | None = None,
+    note: str = '',
 ) -> Content:
     """Reads a folder of results and computes all a report shows.
 
     Args:
         pictures: 'TITLE=PATH' each.
-        published: CSV of numbers reported elsewhere.
+        published: CSV of numbers reported elsewhere, of the same task and framework.
+        beside: CSV of what a work reports for these checkpoints on another task.
+        note: a sentence that goes with those.
 
     Raises:
         UserError: anything missing, broken or contradictory in what is read; names the file.
@@ -98,5 +104,6 @@ def gather(
         versions=version_table(groups),
         resamples=resamples,
         published=rows,
+        beside=None if beside is None else beside_ours(beside, tables, note),
         tiers={tier: TIERS[tier] for tier in TIERS if tier in {g.protocol.tier for g in groups}},
     )

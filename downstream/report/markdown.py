@@ -16,6 +16,9 @@ def render_markdown(content: Content) -> tuple[str, dict[str, bytes]]:
     figures: dict[str, bytes] = {}
     blocks = [f'# {content.title}', _headline(content), _legend(content)]
     blocks += [f'**Tier {tier}** means {meaning}' for tier, meaning in content.tiers.items()]
+    if content.beside is not None:
+        blocks += ['## Reported by the work, beside ours', content.beside.legend]
+        blocks += [_text_table(content.beside.table)]
     for section in content.sections:
         blocks += _section(section, figures)
     if content.pictures:

@@ -34,25 +34,42 @@ def paired_seconds(
     return median(own), median(other), median(b / a for a, b in pairs)
 
 
-def peak_mib(call: Callable[[], object], device: str = 'cpu') -> float | None:
-    """Memory `call` takes on top of what is held, in MiB; None where the system does not tell.
+def held_mib(device: str = 'cpu') -> float | None:
+    """Memory held now, in MiB; None where the system does not tell.
 
     device: 'cpu' (what the process takes, told by Linux only) or 'cuda' (what torch allocates).
     """
     if device != 'cpu':
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        call()
-        return (torch.cuda.max_memory_allocated() - before) / 2**20
+        return torch.cuda.memory_allocated() / 2**20
     try:
-        # Memory that malloc keeps after a free would hide what the call takes.
+        # Memory that malloc keeps after a free would hide what the next call takes.
         ctypes.CDLL(None).malloc_trim(0)
-        CLEAR.write_text(RESET_PEAK)
-        resident = _status_kib('VmRSS')
-        call()
-        return max(_status_kib('VmHWM') - resident, 0) / 1024
+        return _status_kib('VmRSS') / 1024
     except (OSError, AttributeError):  # another system, or no glibc
         return None
+
+
+def peak_mib(
+    call: Callable[[], object], device: str = 'cpu', held: float | None = None
+) -> float | None:
+    """Largest memory during `call` on top of `held`, in MiB; None where the system does not tell.
+
+    held: an earlier `held_mib(device)`; what is held as the call begins if not given.
+    """
+    now = held_mib(device)
+    before = now if held is None else held
+    if now is None or before is None:
+        return None
+    if device != 'cpu':
+        torch.cuda.reset_peak_memory_stats()
+        call()
+        return torch.cuda.max_memory_allocated() / 2**20 - before
+    try:
+        CLEAR.write_text(RESET_PEAK)
+    except OSError:  # a sandbox without this file
+        return None
+    call()
+    return max(_status_kib('VmHWM') / 1024 - before, 0)
 
 
 def _status_kib(field: str) -> int:

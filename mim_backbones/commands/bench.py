@@ -5,12 +5,16 @@ from dataclasses import asdict
 
 import click
 
+from mim_backbones.commands.bench_step import step
 from mim_backbones.errors import UserError
 
 
 @click.group()
 def bench() -> None:
     """Measure the parts of mimbench on this machine."""
+
+
+bench.add_command(step)
 
 
 @bench.command()

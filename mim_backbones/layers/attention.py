@@ -81,18 +81,27 @@ class Attention(nn.Module):
 SHORT = 512
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """softmax(q k^T / sqrt(d) + mask) v; q, k, v (B, heads, N, d), mask additive or None.
+def attend(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float | None = None
+) -> Tensor:
+    """softmax(q k^T * scale + mask) v; q, k, v (B, heads, N, d), mask additive or None.
 
-    torch's fused CPU kernel is two to three times slower in bf16 than the plain products for a
-    few hundred tokens (`mimbench bench attention`); everywhere else the fused kernel is used.
+    scale: 1 / sqrt(d) if not given.
+
+    On a CPU torch's fused kernel is two to ten times slower in bf16 than the plain products for a
+    few hundred tokens (`mimbench bench attention`), and it gives a mask no gradient: with a
+    learned bias torch takes plain products too, with passes against NaN that no mask of ours
+    needs. Everywhere else the fused kernel is used.
     """
-    if q.device.type == 'cpu' and q.dtype == torch.bfloat16 and q.shape[2] <= SHORT:
-        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+    if q.device.type == 'cpu' and (
+        (q.dtype == torch.bfloat16 and q.shape[2] <= SHORT)
+        or (mask is not None and mask.requires_grad)
+    ):
+        scores = (q * (q.shape[-1] ** -0.5 if scale is None else scale)) @ k.transpose(-2, -1)
         if mask is not None:
-            scores = scores + mask
+            scores += mask
         return scores.softmax(-1).to(v.dtype) @ v
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
 
 
 def decomposed_attention(

@@ -1,8 +1,8 @@
 """Attention inside the windows of Swin V1 (relative table) and V2 (cosine, continuous bias).
 
-The relative bias and the shift mask become one additive mask for
-`scaled_dot_product_attention`. Where a mask differs from window to window, the windows go beside
-the heads, so that it is broadcast over the images and never repeated for them.
+The relative bias and the shift mask become one additive mask. Where it differs from window to
+window, the windows go beside the heads, so that it is broadcast over the images and never
+repeated for them.
 """
 
 import math
@@ -12,7 +12,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from mim_backbones.layers.attention import Attention
+from mim_backbones.layers.attention import Attention, attend
 from mim_backbones.layers.rel_pos_bias import offset_bias, resize_rel_pos_table
 
 CPB_WIDTH = 512  # hidden width of the bias network, the same in every published size
@@ -47,7 +47,7 @@ class WindowAttention(Attention):
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
         """q, k, v (B, heads, N, d), mask broadcast over B -> (B, heads, N, d)."""
         mask = mask.to(q.dtype).expand(len(q), -1, -1, -1)
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return attend(q, k, v, mask)
 
     def forward(  # type: ignore[override]  # windows of a map, not a sequence
         self, x: Tensor, size: int, mask: Tensor | None
@@ -102,4 +102,4 @@ class CosineWindowAttention(WindowAttention):
         q = (F.normalize(q, dim=-1) * scale).to(v.dtype)
         k = F.normalize(k, dim=-1).to(v.dtype)
         mask = mask.to(v.dtype).expand(len(q), -1, -1, -1)
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
+        return attend(q, k, v, mask, scale=1.0)

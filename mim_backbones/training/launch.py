@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 
@@ -13,14 +14,17 @@ from mim_backbones.errors import UserError
 from mim_backbones.training import atomic_backend  # noqa: F401  registers it
 from mim_backbones.training.config_check import check_config
 from mim_backbones.training.distributed import init_distributed
+from mim_backbones.training.host_memory import keep_freed_memory
 from mim_backbones.training.resume import allow_own_checkpoints
+
+BUILDERS = {'build_from_cfg', 'build_scheduler_from_cfg'}  # of mmengine's registries
 
 
 def read_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
     """A text config with dotted overrides, checked for keys that nothing reads.
 
     Raises:
-        UserError: no such file, not a config, an unknown key.
+        UserError: no such file, not a config, an unknown key, an option that fits nothing.
     """
     if not Path(path).is_file():
         raise UserError(f'config {path} does not exist')
@@ -28,8 +32,10 @@ def read_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         cfg = Config.fromfile(path)
     except SyntaxError as error:
         raise UserError(f'config {path}, line {error.lineno}: {error.msg}') from error
-    if options:
-        cfg.merge_from_dict(options)
+    try:
+        cfg.merge_from_dict(options or {})
+    except (TypeError, KeyError) as error:
+        raise UserError(f'--cfg-options: {" ".join(str(error).split())}') from error
     check_config(cfg, options or ())
     return cfg
 
@@ -42,6 +48,9 @@ def build_runner(cfg: Config) -> Runner:
     """
     check_writable(cfg.work_dir)
     init_distributed(cfg.get('launcher', 'none'))
+    if not torch.cuda.is_available():
+        keep_freed_memory()
+        cfg.pop('sync_bn', None)  # torch synchronises batch norm on GPUs only
     allow_own_checkpoints()
     wrapper = cfg.setdefault('model_wrapper_cfg', ConfigDict(type='mim_backbones.DeviceDDP'))
     wrapper.setdefault('broadcast_buffers', False)
@@ -62,7 +71,7 @@ def build_errors_in_one_line(config: str) -> Iterator[None]:
         yield
     except (KeyError, TypeError, ValueError) as error:
         frames = traceback.extract_tb(error.__traceback__)
-        if not any(frame.name == 'build_from_cfg' for frame in frames):
+        if not any(frame.name in BUILDERS for frame in frames):
             raise
         raise UserError(f'config {config}: {" ".join(str(error).split())}') from error
 

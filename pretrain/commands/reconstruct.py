@@ -12,23 +12,47 @@ import click
 @click.option('--count', default=5, show_default=True, help='Images taken from a folder.')
 @click.option('--seed', default=0, show_default=True, help='Of the masks.')
 @click.option('--scale', default=1, show_default=True, help='Enlarge each pixel this many times.')
+@click.option(
+    '--config', type=click.Path(path_type=Path),
+    help='Recipe of a checkpoint that tools/train.py did not write.',
+)  # fmt: skip
 def reconstruct(
-    checkpoint: Path, images: Path, out: Path, count: int, seed: int, scale: int
-) -> None:
+    checkpoint: Path, images: Path, out: Path, count: int, seed: int, scale: int,
+    config: Path | None,
+) -> None:  # fmt: skip
     """Original, masked and restored image, one row each.
 
-    IMAGES is one image or a folder of them.
+    IMAGES is one image or a folder of them. A checkpoint without its head gives a warning, and a
+    picture of what it is shown, without predictions. Of a target that normalises pixels by their
+    surroundings, the picture takes the surroundings from the original.
 
     \b
     Examples:
       mimbench reconstruct work_dirs/simmim/epoch_800.pth data/imagenet/val --out simmim.png
       mimbench reconstruct work_dirs/demo/epoch_16.pth cat.jpg --scale 2
+      mimbench reconstruct simmim_pretrain__swin_base__img192_window6__800ep.pth cat.jpg \\
+        --config configs/pretrain/simmim.py
+
+    \b
+    Exit codes: 0 drawn; 2 the checkpoint or the images cannot be used, or nothing can be drawn.
     """
     from mim_backbones.atomic_file import write_atomically
-    from mim_backbones.training.launch import check_writable
-    from pretrain.reconstruction import choose_images, reconstruction_picture
+    from mim_backbones.training.launch import check_writable, read_config
+    from pretrain.method_checkpoint import load_method
+    from pretrain.reconstruction import choose_images, load_images, reconstruction_picture
+    from pretrain.registry import TRANSFORMS, build
 
     check_writable(out.absolute().parent)
-    picture = reconstruction_picture(checkpoint, choose_images(images, count), seed, scale)
+    model, record, missing = load_method(checkpoint, read_config(config) if config else None)
+    if missing:
+        more = f' and {len(missing) - 1} more' if len(missing) > 1 else ''
+        click.echo(
+            f'mimbench: warning: checkpoint {checkpoint} lacks {missing[0]}{more}: without its '
+            'decoder it predicts nothing; drawn without predictions',
+            err=True,
+        )
+    batch = load_images(choose_images(images, count), record['img_size'])
+    masker = build(TRANSFORMS, record['masker'])
+    picture = reconstruction_picture(model, masker, batch, seed, scale, predicts=not missing)
     write_atomically(out, lambda stream: picture.save(stream, format='PNG'))
     click.echo(out)

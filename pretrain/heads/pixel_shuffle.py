@@ -1,4 +1,4 @@
-"""SimMIM's one-layer head: a 1x1 convolution, then patches spread out to pixels."""
+"""SimMIM's one-layer head: a 1x1 convolution, then each token spread out to its positions."""
 
 import torch.nn as nn
 from torch import Tensor
@@ -8,12 +8,12 @@ from pretrain.registry import MODELS
 
 @MODELS.register_module()
 class PixelShuffleHead(nn.Module):
-    """(B, D, H/s, W/s) -> (B, C, H, W).
+    """(B, D, h, w) -> (B, C, h * s, w * s). `pretrain.heads.wiring` fills in all three sizes.
 
     Args:
         in_dim: width D of the features.
-        stride: s, pixels per token.
-        channels: C.
+        stride: s, positions of the target per token and side.
+        channels: C, what the target wants at each position.
     """
 
     def __init__(self, in_dim: int, stride: int, channels: int = 3) -> None:

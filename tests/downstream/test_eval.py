@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from downstream.commands.eval import evaluate, parse_options, task_names
+from downstream.commands.eval import evaluate, task_names
 from downstream.results import read_results
+from mim_backbones.config_options import parse_options
 from mim_backbones.errors import UserError
 
 QUICK = ['--cfg-options', 'train_cfg.max_iters=2', 'train_dataloader.batch_size=2']

@@ -31,3 +31,22 @@ def test_wrapper_trains_fp32_weights_through_bf16_products() -> None:
 def test_unknown_precision() -> None:
     with pytest.raises(ValueError, match='bf16'):
         autocast('cpu', 'fp8')
+
+
+def trained(choice: dict) -> tuple[torch.Tensor, bool | None]:
+    """The weight after two steps of AdamW, and which update its optimizer takes."""
+    torch.manual_seed(0)
+    model = nn.Linear(4, 3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.05, **choice)
+    wrapper = AutoPrecisionOptimWrapper(precision='fp32', optimizer=optimizer)
+    for _ in range(2):
+        wrapper.update_params(model(torch.ones(1, 4)).square().sum())
+    return model.weight.detach(), optimizer.param_groups[0]['fused']
+
+
+def test_adamw_is_fused_unless_the_recipe_says_otherwise() -> None:
+    weight, fused = trained({})
+    plain, chosen = trained({'fused': False})
+    assert (fused, chosen) == (True, False)
+    assert trained({'foreach': False})[1] is None
+    torch.testing.assert_close(weight, plain, atol=1e-6, rtol=1e-6)

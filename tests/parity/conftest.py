@@ -3,11 +3,13 @@
     @pytest.mark.golden('mae_pretrain', needs=['pred'])
     def test_decoder(golden, same): same('pred', model(golden['img']), golden['pred'])
 
-runs once per file `mae_pretrain*` of the folder `--golden` (default tests/golden) that has the
-top-level fields of `needs`. The largest difference of each family is printed at the end.
+runs once per golden file `mae_pretrain*` that has the top-level fields of `needs`. The files are
+those of the folder `--golden`; without it those of $MIMBENCH_SHARED/golden, if there is one, and
+of tests/golden. The largest difference of each family is printed at the end.
 """
 
 import json
+import os
 from collections import defaultdict
 from collections.abc import Callable
 from functools import lru_cache
@@ -31,15 +33,32 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-def golden_files(folder: Path, family: str) -> list[Path]:
-    """Files of a family: its name, perhaps followed by a suffix.
+def golden_folders(chosen: Path | None) -> list[Path]:
+    """The folder of `--golden` alone, or the shared one and tests/golden.
 
     Raises:
         UsageError: there is no such folder.
     """
-    if not folder.is_dir():
-        raise pytest.UsageError(f'--golden {folder}: no such folder')
-    return sorted(p for p in folder.glob(f'{family}*') if p.suffix in ('.pt', '.json'))
+    if chosen is not None:
+        if not chosen.is_dir():
+            raise pytest.UsageError(f'--golden {chosen}: no such folder')
+        return [chosen.resolve()]
+    shared = os.environ.get('MIMBENCH_SHARED')
+    folders = [Path(shared) / 'golden'] if shared else []
+    return [f.resolve() for f in (*folders, Path(__file__).parents[1] / 'golden') if f.is_dir()]
+
+
+def golden_files(folders: list[Path], family: str) -> list[Path]:
+    """Files of a family: its name, perhaps followed by a suffix.
+
+    Of files with the same name the first folder's counts: the copies in tests/golden are shorter.
+    """
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.glob(f'{family}*')):
+            if path.suffix in ('.pt', '.json'):
+                found.setdefault(path.name, path)
+    return [found[name] for name in sorted(found)]
 
 
 @lru_cache(maxsize=4)
@@ -54,12 +73,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if mark is None:
         return
     (family,), needs = mark.args, mark.kwargs.get('needs', ())
-    folder = metafunc.config.getoption('golden').resolve()
-    files = [p for p in golden_files(folder, family) if all(n in read(p) for n in needs)]
+    folders = golden_folders(metafunc.config.getoption('golden'))
+    files = [p for p in golden_files(folders, family) if all(n in read(p) for n in needs)]
     cases = [pytest.param((family, path), id=path.name) for path in files]
     if not cases:
         fields = f' with {", ".join(needs)}' if needs else ''
-        reason = f'no file {family}*{fields} in the --golden folder'
+        reason = f'no file {family}*{fields} in {", ".join(map(str, folders))}'
         cases = [pytest.param(None, id='none', marks=pytest.mark.skip(reason=reason))]
     metafunc.parametrize('golden_file', cases)
 

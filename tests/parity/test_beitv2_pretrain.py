@@ -1,9 +1,11 @@
 """BEiT v2 pre-training: masked forward pass, prediction of visual tokens at hidden patches."""
 
 import pytest
+import torch
 import torch.nn.functional as F
 
 from mim_backbones import from_checkpoint, load_pretrained
+from pretrain.methods.beit_checkpoint import load_beit
 
 FAMILY = 'beitv2_pretrain'
 
@@ -14,6 +16,11 @@ def backbone(golden, official_vit):
     report = load_pretrained(backbone, golden['state_dict'])
     assert report.missing == report.unexpected == []
     return backbone
+
+
+def near(same, field, found, expected) -> None:
+    """A loss: 1e-6 of its value."""
+    same(field, found / expected, torch.ones_like(expected), atol=1e-6)
 
 
 def rows(maps):
@@ -44,15 +51,44 @@ def test_architecture_is_read_from_the_file(golden, same, unseen) -> None:
     same('patch_tokens_unmasked', found, golden['patch_tokens_unmasked'])
 
 
+@pytest.fixture
+def method(golden, unseen):
+    """The whole pre-training model of the golden state dict."""
+    config = golden['config']
+    given = {'early_layers': config['early_layers']} if config['cls_pretraining'] else {}
+    model, record = load_beit(golden['state_dict'], **given, **unseen(golden))
+    assert record == {}
+    return model
+
+
 @pytest.mark.golden(FAMILY)
-def test_gradients(golden, same, backbone) -> None:
-    if golden['config']['cls_pretraining']:
-        return  # its gradients also come through the CLS head
-    mask, state = golden['mask'].bool(), golden['state_dict']
-    tokens = rows(backbone.forward_tokens(golden['image'], mask.view(-1, *backbone.grid)))
-    lm_head = [state[f'lm_head.{k}'].clone().requires_grad_() for k in ('weight', 'bias')]
-    F.cross_entropy(F.linear(tokens[mask], *lm_head), golden['labels']).backward()
+def test_branches_logits_and_losses(golden, same, method) -> None:
+    grid = method.backbone.grid
+    mask, ids = (golden[key].view(-1, *grid) for key in ('mask', 'token_ids'))
+    suffix = {'mim': '', 'cls': '_cls_pt'}
+    branches = method.patch_tokens(golden['image'], mask.bool())
+    assert ('cls' in branches) == golden['config']['cls_pretraining']
+    for branch, tokens in branches.items():
+        same('patch_tokens', tokens, golden[f'patch_tokens{suffix[branch]}'])
+    for branch, tokens in method.patch_tokens(golden['image']).items():
+        same('patch_tokens_unmasked', tokens, golden[f'patch_tokens{suffix[branch]}_unmasked'])
+    for branch, logits in method.predict(golden['image'], mask.bool()).items():
+        same('logits', logits, golden[f'logits{suffix[branch]}'])
+
+    found = method.loss(golden['image'], mask.bool(), ids)
+    losses = {key: value for key, value in found.items() if 'loss' in key}
+    for branch in branches if len(branches) > 1 else ():
+        field = f'loss_{branch}' if branch == 'mim' else f'loss_{branch}_pt'
+        near(same, field, losses[f'loss_{branch}'], golden[field])
+    near(same, 'loss', sum(losses.values()), golden['loss'])
+
+
+@pytest.mark.golden(FAMILY)
+def test_gradients(golden, same, method) -> None:
+    mask, ids = (golden[key].view(-1, *method.backbone.grid) for key in ('mask', 'token_ids'))
+    found = method.loss(golden['image'], mask.bool(), ids)
+    sum(value for key, value in found.items() if 'loss' in key).backward()
+    own = dict(method.named_parameters())
     for name, gradient in golden['grads'].items():
-        head = name.startswith('lm_head.')
-        own = lm_head[name.endswith('bias')] if head else backbone.get_parameter(name)
-        same(f'grads {name}', own.grad, gradient)
+        parameter = own[name if name in own else f'backbone.{name}']
+        same(f'grads {name}', parameter.grad, gradient)

@@ -1,15 +1,18 @@
 """Learning rates and weight decays of the published optimizers, parameter by parameter."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch.nn as nn
+from mmengine.config import Config
 
 from mim_backbones.layer_decay import parameter_groups
 from mim_backbones.swin import MIMSwin
 from mim_backbones.vit import MIMViT
 
+ROOT = Path(__file__).parents[2]
 TABLES = 'relative_position_bias_table'
 # What published code does against its authors' intent, or where it differs from our default.
 PUBLISHED: dict[str, dict[str, Any]] = {
@@ -103,6 +106,25 @@ def test_every_parameter(golden) -> None:
                     continue
                 depth, _ = model.backbone.get_layer_depth(ours(name), 'backbone.')
                 assert depth == expected['layer_id'], (key, name)
+
+
+RECIPES = {
+    'simmim_pretrain_swin': 'configs/pretrain/simmim.py',
+    'simmim_pretrain_vit': 'configs/pretrain/simmim_vit-b_800e.py',
+}
+
+
+@pytest.mark.golden('lr_layer_decay')
+def test_pre_training_recipes_decay_what_the_released_code_decays(golden) -> None:
+    for key, case in golden.items():
+        recipe = next((path for name, path in RECIPES.items() if key.startswith(name)), None)
+        if recipe is None:
+            continue
+        wrapper = Config.fromfile(ROOT / recipe).optim_wrapper
+        assert wrapper.optimizer.weight_decay == case['config']['weight_decay']
+        found = rates(Model(set(case['params']), None), case['config'], **wrapper.paramwise_cfg)
+        for name, expected in case['params'].items():
+            assert found[ours(name)] == (1.0, expected['weight_decay']), (key, name)
 
 
 @pytest.mark.golden('lr_layer_decay')

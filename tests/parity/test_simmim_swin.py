@@ -52,7 +52,8 @@ def test_reconstruction_loss_and_gradients(golden, same) -> None:
         'type': 'PixelShuffleHead', 'in_dim': in_dim, 'channels': config['in_chans'],
         'stride': config['encoder_stride'],
     }  # fmt: skip
-    model = SimMIM(backbone, target={'type': 'PixelTarget'}, head=head).eval()
+    target = {'type': 'PixelTarget', 'channels': config['in_chans']}
+    model = SimMIM(backbone, target=target, head=head).eval()
     load_pretrained(model.backbone, state)
     model.head.project.load_state_dict({k: state[f'decoder.0.{k}'] for k in ('weight', 'bias')})
 

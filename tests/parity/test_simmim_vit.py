@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from mim_backbones import from_checkpoint, load_pretrained
+from pretrain.heads.pixel_shuffle import PixelShuffleHead
 from pretrain.methods.simmim import SimMIM
 
 FAMILY = 'simmim_vit'
@@ -22,12 +23,9 @@ def model(golden, official_vit) -> SimMIM:
     model = SimMIM(
         backbone=dict(type='mim_backbones.MIMViT', arch='tiny'),
         target=dict(type='PixelTarget'),
-        head=dict(
-            type='PixelShuffleHead',
-            in_dim=config['embed_dim'],
-            stride=config['encoder_stride'],
-        ),
+        head=dict(type='PixelShuffleHead'),
     )
+    model.head = PixelShuffleHead(config['embed_dim'], config['encoder_stride'])
     final_norm = not config.get('use_mean_pooling_pretrain')
     model.backbone = official_vit(config, mask_token=True, final_norm=final_norm)
     report = load_pretrained(model.backbone, state)

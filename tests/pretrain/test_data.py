@@ -43,6 +43,22 @@ def test_items_are_uint8_and_masks_on_the_patch_grid(images) -> None:
     assert item['skipped'] == ''
 
 
+def test_without_a_masker_there_is_no_mask(images) -> None:
+    data = UnlabelledImages(str(images), 32, interpolation='bicubic')
+    item = data[(0, (0, 0, 0))]
+    assert set(item) == {'image', 'skipped'}
+    batch = ImagePreprocessor(mean=(0, 0, 0), std=(255, 255, 255))({'image': item['image'][None]})
+    assert set(batch) == {'image'}
+    assert 0 <= batch['image'].min() and batch['image'].max() <= 1
+    bilinear = UnlabelledImages(str(images), 32)[(0, (0, 0, 0))]
+    assert not torch.equal(item['image'], bilinear['image'])  # the same crop, resized otherwise
+
+
+def test_an_unknown_interpolation_is_refused(images) -> None:
+    with pytest.raises(ValueError, match="interpolation='cubic'; known: bilinear, bicubic"):
+        UnlabelledImages(str(images), 32, interpolation='cubic')
+
+
 def test_what_is_drawn_depends_on_seed_and_epoch_only(images) -> None:
     alone, with_workers, later = batches(images, 0), batches(images, 2), batches(images, 0, epoch=1)
     for a, b in zip(alone, with_workers, strict=True):

@@ -1,7 +1,19 @@
-import torch
+from functools import partial
+from math import log
 
-from pretrain.losses import masked_l1
-from pretrain.methods.simmim import pixels_of
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from pretrain.losses import (
+    hidden_positions,
+    masked_cross_entropy,
+    masked_l1,
+    masked_l2,
+    masked_smooth_l1,
+)
 
 
 def test_masked_l1_by_hand() -> None:
@@ -17,5 +29,55 @@ def test_empty_mask_is_zero() -> None:
 
 
 def test_patch_mask_to_pixels_by_hand() -> None:
-    pixels = pixels_of(torch.tensor([[[True, False]]]), 2)
+    pixels = hidden_positions(torch.tensor([[[True, False]]]), 2, 1)
     assert pixels.tolist() == [[[[True, True, False, False]] * 2]]
+
+
+def one_pixel_hidden(*values: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Predictions of a hidden pixel's channels beside a visible pixel's 9; target 0; the mask."""
+    pred = torch.tensor([[[[value, 9.0]] for value in values]])
+    return pred, torch.zeros_like(pred), torch.tensor([[[[True, False]]]])
+
+
+@pytest.mark.parametrize(('loss', 'by_hand'), [
+    (masked_l1, (0.5 + 3) / 2),
+    (masked_l2, (0.25 + 9) / 2),
+    (masked_smooth_l1, (0.5 * 0.25 + 2.5) / 2),
+    (partial(masked_smooth_l1, beta=2.0), (0.25 / 4 + 2) / 2),
+])  # fmt: skip
+def test_regression_by_hand(loss, by_hand: float) -> None:
+    assert float(loss(*one_pixel_hidden(0.5, -3.0))) == pytest.approx(by_hand, rel=1e-4)
+
+
+def test_cross_entropy_by_hand() -> None:
+    logits = torch.tensor([0.0, log(3.0)]).view(1, 2, 1, 1).expand(1, 2, 1, 2)
+    ids = torch.tensor([[[1, 0]]])
+    first = torch.tensor([[[[True, False]]]])
+    # p = (1/4, 3/4)
+    assert float(masked_cross_entropy(logits, ids, first)) == pytest.approx(-log(0.75), rel=1e-4)
+    both = -(log(0.75) + log(0.25)) / 2
+    everything = torch.ones_like(first)
+    assert float(masked_cross_entropy(logits, ids, everything)) == pytest.approx(both, rel=1e-4)
+
+
+def test_groups_of_logits_lie_one_after_the_other() -> None:
+    logits = torch.tensor([0.0, log(3.0), log(7.0), 0.0]).view(1, 4, 1, 1)  # two groups of two
+    ids = torch.tensor([1, 0]).view(1, 2, 1, 1)
+    found = masked_cross_entropy(logits, ids, torch.ones(1, 1, 1, 1))
+    assert float(found) == pytest.approx(-(log(3 / 4) + log(7 / 8)) / 2, rel=1e-4)
+
+
+def test_a_coarse_position_counts_by_its_hidden_share() -> None:
+    mask = torch.tensor([[[True, False, True, True]] * 2])
+    assert hidden_positions(mask, 4, 8).tolist() == [[[[0.5, 1.0]]]]
+    assert torch.equal(hidden_positions(mask, 4, 4), mask[:, None])
+
+
+@given(st.integers(0, 99), st.sampled_from([1, 2, 4, 8]), st.sampled_from([1, 2, 4, 8, 16]))
+@settings(max_examples=25, deadline=None)
+def test_every_resolution_has_the_same_hidden_area(seed: int, mask_size: int, stride: int) -> None:
+    torch.manual_seed(seed)
+    mask = torch.rand(2, 32 // mask_size, 32 // mask_size) < 0.5
+    positions = hidden_positions(mask, mask_size, stride)
+    assert positions.shape == (2, 1, 32 // stride, 32 // stride)
+    assert float(positions.float().mean()) == pytest.approx(float(mask.float().mean()))

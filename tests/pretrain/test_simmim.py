@@ -11,7 +11,7 @@ def simmim(dim: int, depth: int, heads: int, img_size: int, patch_size: int, **o
             type='mim_backbones.MIMViT', arch=dict(embed_dim=dim, depth=depth, num_heads=heads),
             img_size=img_size, patch_size=patch_size, mask_token=True, **options),
         target=dict(type='PixelTarget'),
-        head=dict(type='PixelShuffleHead', in_dim=dim, stride=patch_size),
+        head=dict(type='PixelShuffleHead'),
     )  # fmt: skip
 
 

@@ -1,0 +1,4 @@
+"""SimMIM ablation, target: pixels, L2."""
+_base_ = '../../simmim.py'
+
+model = dict(loss='l2')

@@ -1,0 +1,148 @@
+"""The whole of `mimbench ablate` after its arguments: pre-train rows, evaluate them, report."""
+
+import csv
+import hashlib
+import io
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mim_backbones.atomic_file import write_bytes_atomically
+from mim_backbones.data_spec import load_data_spec, require
+from mim_backbones.training.launch import check_writable
+from pretrain.ablation.display import Display
+from pretrain.ablation.pretraining import RowFailed, pretrain_row, whole_epochs
+from pretrain.ablation.row import Finished, Row, Settings
+from pretrain.ablation.study import Axis, Study, Tier
+
+STDERR = 2
+COLUMNS = ('checkpoint', 'metric', 'value', 'status', 'source')  # of `mimbench report --beside`
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run. out: the axis's own folder. finetune_steps: None for the protocol's."""
+
+    study: Study
+    axis: Axis
+    tier: Tier
+    rows: tuple[str, ...]
+    tasks: tuple[str, ...]
+    data: Path
+    out: Path
+    steps: int
+    finetune_steps: int | None = None
+    seed: int = 0
+    jobs: int | None = None
+
+
+def run_ablation(plan: Plan) -> tuple[bool, dict[str, Any]]:
+    """Whether every row was trained and evaluated, and what there is of each.
+
+    Rows that an earlier run finished are kept; one that fails does not stop the others.
+
+    Raises:
+        UserError: something that was given cannot be used; nothing has been trained then.
+    """
+    spec = load_data_spec(plan.data)
+    images = str(require(spec, 'pretrain').root)
+    for task in plan.tasks:
+        require(spec, task)
+    check_writable(plan.out)
+    rows = [Row(plan.study, plan.tier, name, plan.out / 'rows' / name) for name in plan.rows]
+    settings = [settings_of(row, plan, images) for row in rows]
+    kept = [row.open(own) for row, own in zip(rows, settings, strict=True)]
+    finished: dict[str, Finished] = {}
+    failures: dict[str, str] = {}
+    for place, (row, own, found) in enumerate(zip(rows, settings, kept, strict=True), start=1):
+        with Display(f'[{place}/{len(rows)}] {row.name}', own.steps) as display:
+            try:
+                finished[row.name] = found or pretrain_row(row, own, display.tick)
+            except RowFailed as failure:
+                failures[row.name] = str(failure)
+                display.say(f'failed: {failure}')
+                continue
+            how = 'already pre-trained' if found else f'pre-trained {own.steps} steps'
+            display.say(f'{how} in {finished[row.name].seconds:.0f} s')
+    ok = bool(finished) and evaluate(plan, finished)
+    page = report(plan, rows, finished) if any((plan.out / 'results').glob('*.json')) else None
+    record = {
+        'report': str(page) if page else None,
+        'rows': [_record(plan, name, finished.get(name), failures.get(name)) for name in plan.rows],
+    }
+    return ok and page is not None and not failures, record
+
+
+def settings_of(row: Row, plan: Plan, images: str) -> Settings:
+    """What the row's weights depend on; its steps are whole epochs of its recipe."""
+    cfg = row.resolved()
+    content = json.dumps(cfg.to_dict(), sort_keys=True, default=str)
+    epochs = cfg.train_cfg.max_epochs
+    return Settings(
+        config=hashlib.sha256(content.encode()).hexdigest(),
+        steps=epochs * whole_epochs(plan.steps, epochs),
+        seed=plan.seed,
+        data=images,
+    )
+
+
+def evaluate(plan: Plan, finished: dict[str, Finished]) -> bool:
+    """`mimbench eval` of all rows; it keeps what is there, and shows its own progress."""
+    words = [f'{name}={one.checkpoint}' for name, one in finished.items()]
+    words += ['--tasks', ','.join(plan.tasks), '--tier', plan.tier.name, '--data', str(plan.data)]
+    words += ['--out', str(plan.out / 'results'), '--seed', str(plan.seed)]
+    if plan.jobs:
+        words += ['--jobs', str(plan.jobs)]
+    if plan.finetune_steps:
+        words += ['--cfg-options', f'train_cfg.max_iters={plan.finetune_steps}']
+    return mimbench('eval', *words)
+
+
+def report(plan: Plan, rows: list[Row], finished: dict[str, Finished]) -> Path | None:
+    """`mimbench report` with the work's figures beside ours; None when it failed."""
+    figures, out = plan.out / 'published.csv', plan.out / 'report'
+    write_bytes_atomically(figures, published_csv(plan).encode())
+    title = f'{plan.study.method} ablation: {plan.axis.title} ({plan.tier.name})'
+    words = [str(plan.out / 'results'), '--out', str(out), '--title', title]
+    words += ['--beside', str(figures), '--note', plan.axis.note]
+    for row in rows:
+        if row.name in finished and (drawn := row.picture()):
+            words += ['--picture', f'{row.name}={drawn}']
+    if plan.axis.default in finished:
+        words += ['--baseline', plan.axis.default]
+    return out / 'report.html' if mimbench('report', *words) else None
+
+
+def published_csv(plan: Plan) -> str:
+    """The work's figure of every row, its cells empty where none is known."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator='\n')
+    writer.writerow(COLUMNS)
+    for row in plan.rows:
+        figure = plan.axis.published.get(row)
+        known = (figure.value, figure.status, figure.source) if figure else ('', '', '')
+        writer.writerow((row, plan.study.metric, *known))
+    return stream.getvalue()
+
+
+def mimbench(*words: str) -> bool:
+    """Run another command; what it says goes to stderr, as this one's own words do."""
+    command = [sys.executable, '-m', 'mim_backbones.cli', *words]
+    return subprocess.run(command, stdout=STDERR, check=False).returncode == 0
+
+
+def _record(
+    plan: Plan, name: str, finished: Finished | None, failure: str | None
+) -> dict[str, Any]:
+    figure = plan.axis.published.get(name)
+    return {
+        'row': name,
+        'checkpoint': finished.checkpoint if finished else None,
+        'steps': finished.steps if finished else None,
+        'seconds': finished.seconds if finished else None,
+        'failure': failure,
+        'published': {'value': figure.value, 'status': figure.status} if figure else None,
+    }

@@ -1,0 +1,115 @@
+"""`mimbench ablate`: one question of a work, its rows pre-trained, evaluated and reported."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from mim_backbones.errors import UserError
+
+STDERR = 2
+TASKS = ('detection', 'segmentation', 'tracking')
+
+
+@click.command()
+@click.argument('method')
+@click.option('--axis', metavar='NAME', help='Question of the study, such as mask_ratio.')
+@click.option('--tier', default='smoke', show_default=True, help='Size of every row.')
+@click.option(
+    '--data', type=click.Path(path_type=Path), metavar='YAML',
+    help='Data YAML, or the folder of `mimbench synth`. [default: the synthetic world, in OUT]',
+)  # fmt: skip
+@click.option('--out', type=click.Path(path_type=Path), help='[default: work_dirs/ablation/METHOD]')
+@click.option('--rows', metavar='ROW,..', help='Some of the axis. [default: those of the tier]')
+@click.option('--tasks', metavar='TASK,..', help="[default: the tier's]")
+@click.option('--pretrain-steps', type=click.IntRange(min=1), help="[default: the tier's]")
+@click.option('--finetune-steps', type=click.IntRange(min=1), help="[default: the protocol's]")
+@click.option('--seed', default=0, show_default=True)
+@click.option('--jobs', type=click.IntRange(min=1), help='Evaluations at a time.')
+@click.option('--json', 'as_json', is_flag=True, help='Print what became of each row as JSON.')
+def ablate(
+    method: str,
+    axis: str | None,
+    tier: str,
+    data: Path | None,
+    out: Path | None,
+    rows: str | None,
+    tasks: str | None,
+    pretrain_steps: int | None,
+    finetune_steps: int | None,
+    seed: int,
+    jobs: int | None,
+    as_json: bool,
+) -> None:
+    """Pre-train each row of an axis of METHOD's study, evaluate it, and write one report.
+
+    A row is a config in configs/pretrain/ablation/METHOD, put on the recipe of the tier. The
+    report, OUT/AXIS/report, shows the work's own figures beside ours, each with how we know it.
+    What OUT holds already is not done again.
+
+    \b
+    Examples:
+      mimbench ablate simmim --axis mask_ratio
+      mimbench ablate simmim --axis head --data world --out work_dirs/heads --seed 1
+      mimbench ablate simmim --axis target --rows target_l1,target_bins_256 --tasks segmentation
+
+    \b
+    Exit codes: 0 all done; 1 a row failed, the others are there; 2 wrong input, nothing was run.
+    """
+    from pretrain.ablation.study import find_study
+
+    study = find_study(method)
+    chosen, size = study.axis(axis), study.tier(tier)
+    at_tier = chosen.at.get(size.name, chosen.rows)
+    names = pick('--rows', rows, chosen.rows) if rows else at_tier
+    wanted = pick('--tasks', tasks, TASKS) if tasks else size.tasks
+    folder = (out or Path('work_dirs') / 'ablation' / method).absolute()
+
+    from pretrain.ablation.run import Plan, run_ablation
+
+    plan = Plan(
+        study=study,
+        axis=chosen,
+        tier=size,
+        rows=names,
+        tasks=wanted,
+        data=(data or synthetic_world(folder / 'data')).absolute(),
+        out=folder / chosen.name,
+        steps=pretrain_steps or size.pretrain_steps,
+        finetune_steps=finetune_steps,
+        seed=seed,
+        jobs=jobs,
+    )
+    ok, record = run_ablation(plan)
+    if as_json:
+        click.echo(json.dumps(record, indent=2))
+    elif record['report']:
+        click.echo(f'report: {record["report"]}')
+    raise SystemExit(0 if ok else 1)
+
+
+def pick(option: str, words: str, choices: tuple[str, ...]) -> tuple[str, ...]:
+    """'a,b' -> ('a', 'b'), each once.
+
+    Raises:
+        UserError: one that is no choice.
+    """
+    wanted = tuple(dict.fromkeys(word.strip() for word in words.split(',') if word.strip()))
+    unknown = next((word for word in wanted if word not in choices), None)
+    if unknown is not None or not wanted:
+        raise UserError(f'{option}: no {unknown or words!r}; choose from {", ".join(choices)}')
+    return wanted
+
+
+def synthetic_world(folder: Path) -> Path:
+    """The data that `mimbench synth` writes, or has written there before.
+
+    Raises:
+        UserError: it could not.
+    """
+    command = [sys.executable, '-m', 'mim_backbones.cli', 'synth', str(folder), '--size', 'small']
+    if subprocess.run(command, stdout=STDERR, check=False).returncode:
+        raise UserError(f'no synthetic data in {folder}; give --data')
+    return folder

@@ -1,0 +1,71 @@
+"""`mimbench analyze codebook`: how much of a tokenizer's vocabulary is used, and for what."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument('tokenizer', type=click.Path(path_type=Path))
+@click.argument('images', type=click.Path(path_type=Path))
+@click.option('--count', type=click.IntRange(1), default=256, show_default=True,
+              help='Images taken from a folder, spread evenly.')  # fmt: skip
+@click.option('--size', type=click.IntRange(1),
+              help="Side in pixels; the tokenizer's own if left out.")  # fmt: skip
+@click.option('--out', type=click.Path(path_type=Path),
+              help='Draw the patches of the most frequent codes to this PNG file.')  # fmt: skip
+@click.option('--codes', type=click.IntRange(1, 200), default=24, show_default=True,
+              help='Codes in the picture.')  # fmt: skip
+@click.option('--patches', type=click.IntRange(1, 100), default=16, show_default=True,
+              help='Patches of each.')  # fmt: skip
+@click.option('--json', 'as_json', is_flag=True, help='Print everything as JSON.')
+def codebook(
+    tokenizer: Path,
+    images: Path,
+    count: int,
+    size: int | None,
+    out: Path | None,
+    codes: int,
+    patches: int,
+    as_json: bool,
+) -> None:
+    """Usage, perplexity and dead codes of a tokenizer on some images.
+
+    TOKENIZER is a VQ-KD tokenizer, ours or a released one, or DALL-E's encoder; IMAGES is one
+    image or a folder of them. The picture has a row for each of the most frequent codes, with
+    patches that were given this code, from as many images as possible.
+
+    \b
+    Examples:
+      mimbench analyze codebook work_dirs/vqkd/epoch_100.pth data/imagenet/val --out codes.png
+      mimbench analyze codebook vqkd_clip.pth photos/ --count 1000 --json
+
+    Exit codes: 0 done; 2 the tokenizer or the images cannot be read, and one line says why.
+    """
+    import json
+    from dataclasses import asdict
+
+    from mim_backbones.atomic_file import write_atomically
+    from mim_backbones.training.launch import check_writable
+    from pretrain.codebook_survey import survey
+    from pretrain.token_pair import open_tokenizer
+
+    if out is not None:
+        check_writable(out.absolute().parent)
+    found = survey(open_tokenizer(tokenizer), images, count, size, codes, patches)
+    if out is not None:
+        picture = found.picture()
+        write_atomically(out, lambda stream: picture.save(stream, format='PNG'))
+    if as_json:
+        result = {**asdict(found.health), 'histogram': dict(found.health.histogram)}
+        top = [asdict(code) for code in found.codes]
+        click.echo(json.dumps({'images': found.images, **result, 'most_frequent': top}))
+        return
+    click.echo(found.health.as_text())
+    if found.health.tokens < 10 * found.health.codes:
+        click.echo(
+            f'{found.health.tokens} tokens for {found.health.codes} codes: too few to tell dead '
+            'codes from rare ones; take more images with --count'
+        )
+    if out is not None:
+        click.echo(out)

@@ -1,0 +1,63 @@
+"""A trained network that only answers: no gradients, no statistics, no place in what is saved."""
+
+import hashlib
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+PRECISIONS = ('fp32', 'same')
+
+
+class FrozenTokenizer:
+    """Holds a tokenizer beside a module instead of in it.
+
+    A plain object on purpose: `state_dict`, `parameters`, DistributedDataParallel and `train()` of
+    the module that holds it never see the network. It follows the images to their device.
+
+    Args:
+        net: a tokenizer with `codes` and `encode(image) -> ids`.
+        precision: 'fp32' switches autocast off, since half precision changes the ids of tokens
+            that lie between two codes; 'same' takes the surrounding precision.
+
+    Raises:
+        ValueError: no such precision.
+    """
+
+    def __init__(self, net: nn.Module, precision: str = 'fp32') -> None:
+        if precision not in PRECISIONS:
+            raise ValueError(f'tokenizer precision {precision!r}; known: {", ".join(PRECISIONS)}')
+        self.net = net.eval().requires_grad_(False)
+        self.precision = precision
+        self.codes = int(net.codes)
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """image (B, 3, H, W) in [0, 1], RGB -> ids (B, h, w) int64."""
+        first = next(self.net.parameters(), None)
+        if first is not None and first.device != image.device:
+            self.net.to(image.device)
+        with torch.no_grad(), self._context(image):
+            return self.net.encode(image)
+
+    def _context(self, image: Tensor) -> AbstractContextManager:
+        if self.precision == 'same':
+            return nullcontext()
+        return torch.autocast(image.device.type, enabled=False)
+
+    def fingerprint(self) -> Tensor:
+        """SHA-256 of the weights, (32,) uint8: the same for the same tokenizer in any file.
+
+        A net that only stands for a tokenizer says its `digest` itself.
+        """
+        said = getattr(self.net, 'digest', None)
+        return fingerprint(self.net) if said is None else said
+
+
+def fingerprint(net: nn.Module) -> Tensor:
+    """SHA-256 of names and values of a state dict, (32,) uint8."""
+    digest = hashlib.sha256()
+    for name, value in sorted(net.state_dict().items()):
+        digest.update(f'{name} {tuple(value.shape)} {value.dtype}'.encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return torch.frombuffer(bytearray(digest.digest()), dtype=torch.uint8)

@@ -1,0 +1,65 @@
+"""Which masker a user means: a short name with options, or the one of a recipe."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from mim_backbones.errors import UserError
+from mim_backbones.training.launch import read_config
+from pretrain.registry import TRANSFORMS, build
+
+SHORT_NAMES = {
+    'random': 'RandomPatchMasker',
+    'blockwise': 'BlockwiseMasker',
+    'square': 'SquareMasker',
+    'central': 'CentralMasker',
+    'grid': 'GridMasker',
+}
+
+
+def masker_config(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The config of a masker by short name, or by the name it is registered under.
+
+    Raises:
+        UserError: there is no such masker.
+    """
+    kind = SHORT_NAMES.get(name, name)
+    if TRANSFORMS.get(kind) is None:
+        raise UserError(f'masker {name!r}: unknown; known are {", ".join(SHORT_NAMES)}')
+    return {'type': kind, 'img_size': 224, 'patch_size': 16, **options}
+
+
+def recipe_masker_config(path: str | Path, options: dict[str, Any]) -> dict[str, Any]:
+    """The masker that a pre-training recipe uses, some of its options replaced.
+
+    Raises:
+        UserError: no such file, no config, or one that masks nothing.
+    """
+    dataset = read_config(path).get('train_dataloader', {}).get('dataset', {})
+    masker = dataset.get('masker')
+    if not masker:
+        raise UserError(
+            f'config {path} has no train_dataloader.dataset.masker; give a recipe of '
+            'masked pre-training'
+        )
+    return {**masker.to_dict(), **options}
+
+
+def build_masker(config: dict[str, Any]) -> Any:
+    """The masker of a config.
+
+    Raises:
+        UserError: an option that it does not take, lacks or refuses.
+    """
+    cls = TRANSFORMS.get(config['type'])
+    if cls is None:
+        raise UserError(f'masker {config["type"]!r} is registered nowhere')
+    taken = inspect.signature(cls).parameters
+    for option in config:
+        if option != 'type' and option not in taken:
+            raise UserError(f'{cls.__name__} takes no {option}; it takes {", ".join(taken)}')
+    try:
+        return build(TRANSFORMS, config)
+    except (TypeError, ValueError) as error:
+        # mmengine says first which class it was building; the maskers say so themselves.
+        raise UserError(' '.join(str(error).rpartition('.py: ')[2].split())) from error

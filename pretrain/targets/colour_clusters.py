@@ -1,0 +1,57 @@
+"""The nearest colour of a palette (arXiv 2111.09886, section 4.1.4; palette: image-gpt's 512)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pretrain.palette import read_palette
+from pretrain.registry import MODELS
+from pretrain.targets.base import Target, check_reduction
+
+PIXELS_AT_ONCE = 1 << 16  # distances to 512 colours then take 128 MB
+
+
+@MODELS.register_module()
+class ColourClusters(Target):
+    """RGB (B, 3, H, W) in [0, 1] -> ids (B, H/r, W/r) of the nearest colour.
+
+    512 colours at full resolution are 524288 numbers per token of stride 32: reduce the image.
+
+    Args:
+        palette: a palette file (see `pretrain.palette`), or a number: so many colours, which the
+            weights of a checkpoint then fill in.
+        reduce: r; the colours are those of the mean of r x r pixels.
+
+    Raises:
+        ValueError: `reduce` is no whole number.
+        UserError: the file is no palette.
+    """
+
+    kind = 'ids'
+    palette: Tensor
+
+    def __init__(self, palette: str | int, reduce: int = 1) -> None:
+        super().__init__()
+        check_reduction('ColourClusters', reduce)
+        empty = isinstance(palette, int)
+        colours = torch.zeros(palette, 3) if empty else torch.from_numpy(read_palette(palette))
+        # In the state dict: a checkpoint draws its predictions without the file.
+        self.register_buffer('palette', colours)
+        self.channels = len(colours)
+        self.stride = reduce
+
+    def forward(self, image: Tensor) -> Tensor:
+        image = F.avg_pool2d(image, self.stride)
+        with torch.autocast(image.device.type, enabled=False):
+            flat = image.float().movedim(1, -1).flatten(0, -2)
+            ids = torch.cat([self.nearest(part) for part in flat.split(PIXELS_AT_ONCE)])
+        return ids.view(len(image), *image.shape[2:])
+
+    def nearest(self, colours: Tensor) -> Tensor:
+        """(N, 3) -> (N,) int64; the earlier colour where two are equally near."""
+        # |x - c|^2 without |x|^2, which is the same for all c.
+        return (self.palette.square().sum(1) - 2 * colours @ self.palette.T).argmin(1)
+
+    def pixels(self, pred: Tensor, image: Tensor) -> Tensor:
+        """The most likely colour."""
+        return self.palette[pred.argmax(1)].movedim(-1, 1)

@@ -1,0 +1,1 @@
+"""Frozen networks whose patch features others learn to predict."""

@@ -1,0 +1,93 @@
+"""Any backbone that `mim_backbones.from_checkpoint` reads, as a teacher; DINO's by name."""
+
+from typing import Any
+
+from torch import Tensor
+
+from mim_backbones.backbone import grid_of
+from mim_backbones.checkpoint import from_checkpoint
+from mim_backbones.errors import UserError
+from mim_backbones.registry import MODELS as BACKBONES
+from pretrain.registry import MODELS
+from pretrain.teachers.base import IMAGENET, Teacher
+from pretrain.teachers.weights import check_choice, drawn_alike
+
+
+@MODELS.register_module()
+class BackboneTeacher(Teacher):
+    """The last map of a backbone after its final norm, CLS dropped.
+
+    Args:
+        checkpoint: file, or `timm:NAME` (read into our own backbone).
+        input_size: side in pixels; None: 224. Positions are resized to it.
+        mean, std: per channel, of images in [0, 1]; ImageNet's by default.
+        loading: further arguments of `from_checkpoint`: num_heads, weights='ema', ...
+        backbone: config of a backbone with random weights, in place of a checkpoint.
+        random_weights: has to be said too.
+
+    Raises:
+        UserError: neither or both of file and random weights, or an unreadable file.
+    """
+
+    wanted = 'the file of a ViT, Swin or Hiera that mimbench reads'
+
+    def __init__(
+        self,
+        checkpoint: str | None = None,
+        input_size: int = 224,
+        mean: tuple[float, ...] = IMAGENET[0],
+        std: tuple[float, ...] = IMAGENET[1],
+        loading: dict[str, Any] | None = None,
+        backbone: dict[str, Any] | None = None,
+        random_weights: bool = False,
+    ) -> None:
+        super().__init__(input_size, (mean, std))
+        name = type(self).__name__
+        check_choice(name, checkpoint, random_weights, self.wanted)
+        if checkpoint is not None:
+            self.net, _ = from_checkpoint(checkpoint, img_size=input_size, **(loading or {}))
+        elif backbone is None:
+            raise UserError(
+                f'{name}: random_weights=True needs model.teacher.backbone=dict(type=...)'
+            )
+        else:
+            config = {**backbone, 'img_size': input_size}
+            self.net = drawn_alike(lambda: BACKBONES.build(config))
+        self.embed_dim = self.net.num_features[-1]
+        self.grid = grid_of(name, input_size, self.net.stride)
+
+    def features(self, image: Tensor) -> Tensor:
+        return self.net.forward_tokens(image).flatten(2).transpose(1, 2)
+
+
+@MODELS.register_module()
+class DINOTeacher(BackboneTeacher):
+    """DINO ViT-B/16 (arXiv 2104.14294): ImageNet statistics, 224 px, 768 wide.
+
+    Args:
+        checkpoint: its file; ViTs of other sizes are taken too.
+        random_weights: a ViT-B/16 without a file, to try things out.
+        input_size: side in pixels; positions are resized to it.
+        loading: see `BackboneTeacher`.
+    """
+
+    wanted = (
+        'the DINO ViT-B/16: download dino_vitbase16_pretrain.pth (the address is in the table of '
+        "facebookresearch/dino's README, column `backbone only`)"
+    )
+
+    def __init__(
+        self,
+        checkpoint: str | None = None,
+        random_weights: bool = False,
+        input_size: int = 224,
+        loading: dict[str, Any] | None = None,
+    ) -> None:
+        base = {'type': 'mim_backbones.MIMViT', 'arch': 'base'}
+        super().__init__(
+            checkpoint,
+            input_size,
+            loading=loading,
+            backbone=base if random_weights else None,
+            random_weights=random_weights,
+        )

@@ -1,0 +1,1 @@
+"""Image -> discrete tokens: what BEiT's kind of pre-training predicts."""

@@ -1,0 +1,54 @@
+"""What configs/pretrain/ablation says of a study, and the names a user may get wrong."""
+
+import pytest
+from mmengine.config import Config
+
+from mim_backbones.errors import UserError
+from pretrain.ablation.study import find_study, study_files
+
+
+@pytest.fixture(params=sorted(study_files()))
+def study(request):
+    return find_study(request.param)
+
+
+def test_every_row_has_a_file_and_every_file_an_axis(study) -> None:
+    listed = {row for axis in study.axes.values() for row in axis.rows}
+    assert listed == {path.stem for path in study.folder.glob('*.py')}
+    for tier in study.tiers.values():
+        own = {path.stem for path in (study.folder / tier.name).glob('*.py')}
+        assert own <= {row for axis in study.axes.values() for row in axis.at[tier.name]}
+        assert tier.base.is_file()
+
+
+def test_a_row_changes_its_recipe(study) -> None:
+    """Only the default row may be the recipe as it is."""
+    recipes: dict[str, dict] = {}
+    for axis in study.axes.values():
+        for row in axis.rows:
+            cfg = Config.fromfile(study.folder / f'{row}.py')
+            recipes[row] = {key: cfg[key] for key in ('model', 'train_dataloader')}
+        others = [row for row in axis.rows if row != axis.default]
+        assert all(recipes[row] != recipes[axis.default] for row in others), axis.name
+
+
+def test_published_figures_say_how_we_know_them(study) -> None:
+    for axis in study.axes.values():
+        for figure in axis.published.values():
+            assert figure.status in ('read', 'recalled')
+            assert figure.source
+            assert 0 < figure.value < 100
+
+
+def test_unknown_names_list_the_choices() -> None:
+    study = find_study('simmim')
+    with pytest.raises(UserError, match=r"^method: no 'simim'; choose from .*simmim"):
+        find_study('simim')
+    with pytest.raises(
+        UserError, match=r"^--axis: no 'ratio'; choose from .*mask_ratio, mask_unit"
+    ):
+        study.axis('ratio')
+    with pytest.raises(UserError, match=r'^--axis: not given; choose from mask_strategy'):
+        study.axis(None)
+    with pytest.raises(UserError, match=r"^--tier: no 'gold'; choose from smoke"):
+        study.tier('gold')

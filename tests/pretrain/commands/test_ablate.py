@@ -1,0 +1,147 @@
+"""`mimbench ablate` as a user runs it."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mim_backbones.errors import UserError
+from pretrain.ablation import run
+from pretrain.ablation.pretraining import RowFailed
+from pretrain.commands.ablate import ablate, pick
+
+ENVIRONMENT = {**os.environ, 'OMP_NUM_THREADS': '1'}
+
+
+@pytest.fixture(scope='module')
+def world(tmp_path_factory) -> Path:
+    """The smallest synthetic world, as its command writes it: this package imports no other."""
+    folder = tmp_path_factory.mktemp('worlds') / 'tiny'
+    command = [sys.executable, '-m', 'mim_backbones.cli', 'synth', str(folder), '--size', 'tiny']
+    subprocess.run(command, check=True, env=ENVIRONMENT, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def pretended(monkeypatch, tmp_path):
+    """No process is started: rows 'train' unless named in `fails`; other commands are recorded."""
+    heard: dict[str, list] = {'fails': [], 'trained': [], 'commands': []}
+
+    def pretrain_row(row, settings, tick):
+        if row.name in heard['fails']:
+            raise RowFailed('no space left (log: x)')
+        heard['trained'].append(row.name)
+        row.work_dir.mkdir()
+        checkpoint = row.work_dir / 'epoch_14.pth'
+        checkpoint.touch()
+        (row.work_dir / 'last_checkpoint').write_text(str(checkpoint))
+        (row.work_dir / 'reconstructions').mkdir()
+        (row.work_dir / 'reconstructions' / 'epoch_14.png').touch()
+        return row.finish(settings.steps, 1.0)
+
+    def mimbench(*words):
+        heard['commands'].append(words)
+        if words[0] == 'eval':
+            out = Path(words[words.index('--out') + 1])
+            out.mkdir(parents=True, exist_ok=True)
+            (out / 'one.json').touch()
+        return True
+
+    monkeypatch.setattr(run, 'pretrain_row', pretrain_row)
+    monkeypatch.setattr(run, 'mimbench', mimbench)
+    return heard
+
+
+def invoke(*words: object) -> tuple[int, dict]:
+    done = CliRunner().invoke(ablate, [*map(str, words), '--json'])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, json.loads(done.output[done.output.index('{') :])
+
+
+def test_rows_are_trained_evaluated_and_reported_once(pretended, world, tmp_path) -> None:
+    words = ['simmim', '--axis', 'mask_ratio', '--data', world, '--out', tmp_path]
+    code, record = invoke(*words, '--pretrain-steps', 20, '--finetune-steps', 5)
+    assert code == 0
+    rows = ['ratio_0.2', 'ratio_0.4', 'ratio_0.6', 'ratio_0.8']
+    assert pretended['trained'] == [row['row'] for row in record['rows']] == rows
+    assert record['rows'][2]['published'] == {'value': 82.8, 'status': 'read'}
+    assert record['rows'][0]['published'] is None
+
+    evaluation, report = pretended['commands']
+    assert evaluation[1].startswith('ratio_0.2=')
+    assert evaluation[evaluation.index('--tasks') + 1] == 'detection,segmentation'
+    assert evaluation[-1] == 'train_cfg.max_iters=5'
+    assert report[report.index('--baseline') + 1] == 'ratio_0.6'
+    assert sum(word.endswith('reconstructions/epoch_14.png') for word in report) == 4
+    with open(report[report.index('--beside') + 1], newline='') as stream:
+        figures = {line['checkpoint']: line for line in csv.DictReader(stream)}
+    assert figures['ratio_0.6']['value'] == '82.8'
+    assert figures['ratio_0.6']['status'] == 'read'
+    assert figures['ratio_0.4']['value'] == ''
+
+    invoke(*words, '--pretrain-steps', 20, '--finetune-steps', 5)
+    assert pretended['trained'] == rows
+    with pytest.raises(UserError, match=r'ratio_0\.2 with steps \d+, not \d+;'):
+        invoke(*words, '--pretrain-steps', 200)
+
+
+def test_a_row_that_fails_does_not_stop_the_others(pretended, world, tmp_path) -> None:
+    pretended['fails'] = ['area_masked']
+    code, record = invoke('simmim', '--axis', 'area', '--data', world, '--out', tmp_path)
+    assert code == 1
+    assert pretended['trained'] == ['area_all']
+    assert [row['failure'] for row in record['rows']] == ['no space left (log: x)', None]
+    report = pretended['commands'][1]
+    assert '--baseline' not in report  # it is the row that failed
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (['beit'], "method: no 'beit'; choose from"),
+        (['simmim'], '--axis: not given; choose from mask_strategy'),
+        (['simmim', '--axis', 'area', '--tier', 'full'], "--tier: no 'full'; choose from smoke"),
+        (
+            ['simmim', '--axis', 'area', '--rows', 'all'],
+            "--rows: no 'all'; choose from area_masked",
+        ),
+        (['simmim', '--axis', 'area', '--tasks', 'pose'], "--tasks: no 'pose'; choose from detec"),
+        (['simmim', '--axis', 'area', '--data', '/none'], 'data file /none does not exist'),
+    ],
+)
+def test_mistakes_are_one_line_and_train_nothing(pretended, tmp_path, words, message) -> None:
+    with pytest.raises(UserError) as caught:
+        invoke(*words, '--out', tmp_path)
+    assert str(caught.value).startswith(message)
+    assert '\n' not in str(caught.value)
+    assert not any(tmp_path.iterdir())
+
+
+def test_pick() -> None:
+    assert pick('--rows', 'b, a,b', ('a', 'b')) == ('b', 'a')
+    with pytest.raises(UserError, match='--rows: no'):
+        pick('--rows', ',', ('a',))
+
+
+@pytest.mark.slow
+def test_a_row_for_real(world, tmp_path) -> None:
+    command = 'import sys; from pretrain.commands.ablate import ablate; ablate(sys.argv[1:])'
+    words = ['simmim', '--axis', 'area', '--rows', 'area_all', '--tasks', 'segmentation',
+             '--data', world, '--out', tmp_path, '--pretrain-steps', 1, '--finetune-steps', 2,
+             '--json']  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, '-c', command, *map(str, words)],
+        capture_output=True, text=True, env=ENVIRONMENT, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    record = json.loads(done.stdout)
+    assert Path(record['rows'][0]['checkpoint']).is_file()
+    text = Path(record['report']).with_suffix('.md').read_text()
+    assert '| area_all | 81.7 (recalled) |' in text
+    assert '*area_all*' in text  # its reconstructions

@@ -1,0 +1,87 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from mim_backbones.errors import UserError
+from pretrain.commands.analyze_masks import masks
+
+SMALL = ('--img-size', '64', '--patch-size', '8', '--samples', '50', '--avg-dist-samples', '10')
+RECIPE = """
+default_scope = 'pretrain'
+train_dataloader = dict(dataset=dict(type='UnlabelledImages', root='x', img_size=64,
+    masker=dict(type='SquareMasker', img_size=64, patch_size=8, ratio=0.25)))
+"""
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(masks, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.mark.parametrize(
+    ('options', 'ratio'),
+    [
+        (('random', '--unit-px', '16', '--ratio', '0.5'), 0.5),
+        (('blockwise', '--count', '20', '--min-block', '4'), 20 / 64),
+        (('square', '--ratio', '0.25'), 0.25),
+        (('central', '--side-px', '16'), 4 / 64),
+        (('grid', '--every', '2', '--shift'), 0.75),
+        (('GridMasker', '--every', '4'), 15 / 16),
+    ],
+)
+def test_every_masker_in_text_and_json(options, ratio) -> None:
+    found = json.loads(run(*options, *SMALL, '--json'))
+    assert found['ratio'] == pytest.approx(ratio)
+    assert found['avg_dist_px'] > 1
+    assert len(found['frequency']) == len(found['frequency'][0]) == 8
+    text = run(*options, *SMALL)
+    assert f'ratio      {ratio:.4f}' in text
+    assert f'AvgDist    {found["avg_dist_px"]:.2f} px' in text
+
+
+def test_up_to_stops_short_and_a_seed_repeats() -> None:
+    options = ('blockwise', '--count', '30', *SMALL, '--json')
+    up_to = json.loads(run(*options, '--up-to'))
+    assert up_to['hidden_min'] < up_to['hidden_max'] == 30
+    assert json.loads(run(*options))['hidden_min'] == 30
+    assert run(*options) == run(*options) != run(*options, '--seed', '1')
+
+
+def test_a_recipes_masker_and_a_picture(tmp_path) -> None:
+    config, out = tmp_path / 'recipe.py', tmp_path / 'new' / 'masks.png'
+    config.write_text(RECIPE)
+    found = json.loads(run('--config', str(config), '--ratio', '0.56', '--json'))
+    assert found['masker']['type'] == 'SquareMasker'
+    assert found['ratio'] == (6 / 8) ** 2
+    text = run('--config', str(config), '--out', str(out), '--examples', '3', '--samples', '5')
+    assert text.endswith(f'{out}\n')
+    with Image.open(out) as picture:
+        assert picture.size == (5 * (192 + 6) + 6, 192 + 16 + 12)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ((), 'give either a masker'),
+        (('random', '--config', 'x.py'), 'give either a masker'),
+        (('zigzag',), "masker 'zigzag': unknown; known are random, blockwise"),
+        (('square', '--count', '3'), 'SquareMasker takes no count; it takes img_size'),
+        (('blockwise',), 'give either ratio or count'),
+        (('random', '--unit-px', '30'), 'must divide each other'),
+        (('random', '--image', 'x.png'), 'say where to draw'),
+        (('random', '--image', 'x.png', '--out', 'y.png'), 'image x.png cannot be decoded'),
+        (('--config', 'x.py'), 'config x.py does not exist'),
+        (('--config', 'empty.py'), 'has no train_dataloader.dataset.masker'),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing(tmp_path, monkeypatch, arguments, message) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'empty.py').write_text("default_scope = 'pretrain'\n")
+    with pytest.raises(UserError) as caught:
+        CliRunner().invoke(masks, arguments, catch_exceptions=False)
+    assert message in str(caught.value)
+    assert '\n' not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ['empty.py']
