@@ -32,7 +32,11 @@ def task_backbone(
         init_cfg={'type': 'Pretrained', 'checkpoint': checkpoint},
     )
     window_px = recipe.get('window_size', 0) * recipe['patch_size']
-    if window_px and config.get('rel_pos_bias', 'none') == 'none' and not config.get('num_registers'):
+    if (
+        window_px
+        and config.get('rel_pos_bias', 'none') == 'none'
+        and not config.get('num_registers')
+    ):
         config.update(
             cls_token=False,
             window_size=window_px // config.get('patch_size', 16),

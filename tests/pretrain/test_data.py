@@ -49,7 +49,7 @@ def test_without_a_masker_there_is_no_mask(images) -> None:
     assert set(item) == {'image', 'skipped'}
     batch = ImagePreprocessor(mean=(0, 0, 0), std=(255, 255, 255))({'image': item['image'][None]})
     assert set(batch) == {'image'}
-    assert 0 <= batch['image'].min() and batch['image'].max() <= 1
+    assert batch['image'].min() >= 0 and batch['image'].max() <= 1
     bilinear = UnlabelledImages(str(images), 32)[(0, (0, 0, 0))]
     assert not torch.equal(item['image'], bilinear['image'])  # the same crop, resized otherwise
 
