@@ -7,11 +7,18 @@ from PIL import Image, ImageDraw
 
 GAP = 6
 CAPTION = 18
+TILE = 120  # pixels that a caption needs
 
 
-def captioned_grid(pictures: np.ndarray, captions: Sequence[str], scale: int = 1) -> Image.Image:
-    """pictures (rows, columns, 3, H, W) uint8 -> one image; each pixel `scale` pixels wide."""
+def captioned_grid(
+    pictures: np.ndarray, captions: Sequence[str], scale: int | None = None
+) -> Image.Image:
+    """pictures (rows, columns, 3, H, W) uint8 -> one image; each pixel `scale` pixels wide.
+
+    scale: None enlarges small pictures until a caption fits above them.
+    """
     rows, columns, _, height, width = pictures.shape
+    scale = scale or -(-TILE // width)
     height, width = height * scale, width * scale
     canvas = Image.new(
         'RGB',

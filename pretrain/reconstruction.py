@@ -52,7 +52,7 @@ def reconstruction_picture(
     masker: Masker,
     image: Tensor,
     seed: int = 0,
-    scale: int = 1,
+    scale: int | None = None,
     predicts: bool = True,
 ) -> Image.Image:
     """One row per image (B, 3, H, W) uint8, captions above.

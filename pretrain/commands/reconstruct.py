@@ -11,13 +11,13 @@ import click
 @click.option('--out', type=click.Path(path_type=Path), default='reconstruction.png')
 @click.option('--count', default=5, show_default=True, help='Images taken from a folder.')
 @click.option('--seed', default=0, show_default=True, help='Of the masks.')
-@click.option('--scale', default=1, show_default=True, help='Enlarge each pixel this many times.')
+@click.option('--scale', type=click.IntRange(1), help='Enlarge each pixel this many times.')
 @click.option(
     '--config', type=click.Path(path_type=Path),
     help='Recipe of a checkpoint that tools/train.py did not write.',
 )  # fmt: skip
 def reconstruct(
-    checkpoint: Path, images: Path, out: Path, count: int, seed: int, scale: int,
+    checkpoint: Path, images: Path, out: Path, count: int, seed: int, scale: int | None,
     config: Path | None,
 ) -> None:  # fmt: skip
     """Original, masked and restored image, one row each.

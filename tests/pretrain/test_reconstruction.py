@@ -87,20 +87,21 @@ def test_a_picture_has_a_row_per_image(tmp_path, photos) -> None:
     path = checkpoint(tmp_path / 'a.pth')
     assert [Path(name).name for name in choose_images(photos, 2)] == ['0.png', '2.png']
     two = '--count', '2'
-    small, _ = draw(path, photos, *two)
+    small, _ = draw(path, photos, *two, '--scale', '1')
     small.load()
-    large, _ = draw(path, photos, *two, '--scale', '2')
+    large, _ = draw(path, photos, *two)  # enlarged until the captions fit
+    large.load()
     assert small.size == (3 * 32 + 4 * 6, 2 * 32 + 3 * 6 + 18)
-    assert large.width - small.width == 3 * 32
-    assert small.tobytes() == draw(path, photos, *two)[0].tobytes()
-    assert small.tobytes() != draw(path, photos, *two, '--seed', '1')[0].tobytes()
+    assert large.width - small.width == 3 * (128 - 32)
+    assert large.tobytes() == draw(path, photos, *two)[0].tobytes()
+    assert large.tobytes() != draw(path, photos, *two, '--seed', '1')[0].tobytes()
 
 
 def test_without_its_head_it_warns_and_draws_no_predictions(tmp_path, photos) -> None:
     path = checkpoint(tmp_path / 'a.pth', without='head')
     picture, result = draw(path, photos, '--count', '1')
     assert 'warning: checkpoint' in result.output and 'lacks head.project.weight' in result.output
-    assert picture.size == (2 * 32 + 3 * 6, 32 + 2 * 6 + 18)
+    assert picture.size == (2 * 128 + 3 * 6, 128 + 2 * 6 + 18)
 
 
 @pytest.mark.parametrize('name', ['official', 'head', 'backbone'])

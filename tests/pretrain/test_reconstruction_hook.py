@@ -65,7 +65,7 @@ def test_pictures_are_drawn_and_training_does_not_notice(tmp_path, images) -> No
     found = sorted(path.name for path in (tmp_path / 'watched/reconstructions').iterdir())
     assert found == ['epoch_2.png', 'epoch_3.png']
     picture = Image.open(tmp_path / 'watched/reconstructions/epoch_2.png')
-    assert picture.size == (3 * 16 + 4 * 6, 3 * 16 + 4 * 6 + 18)  # three of the four can be read
+    assert picture.size == (3 * 128 + 4 * 6, 3 * 128 + 4 * 6 + 18)  # three of the four can be read
     assert list((tmp_path / 'watched').rglob('events.out.tfevents*'))
     alone = trained(tmp_path / 'alone', images, [])
     assert all(torch.equal(watched[name], alone[name]) for name in alone)
