@@ -1,4 +1,4 @@
-"""UperNet on ADE20K-style data in about a minute on one core: shows the path, ranks nothing.
+"""UperNet on ADE20K-style data in about two minutes on one core: shows the path, ranks nothing.
 
 python tools/train.py configs/downstream/segmentation/upernet_vit_smoke_ade.py \
     --cfg-options model.backbone.init_cfg.checkpoint=CKPT
@@ -11,7 +11,14 @@ _base_ = [
     '../../_base_/runtime.py',
 ]
 default_scope = 'mmseg'
+
+# UperNet's many fresh layers need more steps than the detector's before they read features.
+iterations = 400
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=15),
+    dict(type='CosineAnnealingLR', eta_min_ratio=0.01, by_epoch=False, begin=15, end=iterations)]
+train_cfg = dict(max_iters=iterations, val_interval=iterations)
 default_hooks = dict(
     logger=dict(interval=10, log_metric_by_epoch=False),
-    checkpoint=dict(by_epoch=False, interval={{_base_.iterations}}))
+    checkpoint=dict(by_epoch=False, interval=iterations))
 log_processor = dict(by_epoch=False)
