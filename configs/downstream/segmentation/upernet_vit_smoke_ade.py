@@ -12,7 +12,7 @@ _base_ = [
 ]
 default_scope = 'mmseg'
 
-# UperNet's many fresh layers need more steps than the detector's before they read features.
+# With 250 steps, enough for the detector, the start hardly shows yet: +0.4 mIoU against +1.9 (seed 1).
 iterations = 400
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=15),
