@@ -12,6 +12,7 @@ from mmengine.config import DictAction
 
 import mim_backbones  # noqa: F401  before mmengine, for the import stand-ins
 from mim_backbones.errors import UserError
+from mim_backbones.training.distributed import leave_together
 from mim_backbones.training.launch import build_errors_in_one_line, build_runner, read_config
 from mim_backbones.weights_file import read_weights_file
 
@@ -40,6 +41,7 @@ def test(args: argparse.Namespace) -> None:
     runner = build_runner(cfg)
     with build_errors_in_one_line(args.config):
         runner.test()
+    leave_together()
 
 
 if __name__ == '__main__':

@@ -13,6 +13,7 @@ from mmengine.config import DictAction
 import mim_backbones  # noqa: F401  before mmengine, for the import stand-ins
 from mim_backbones.data_spec import load_data_spec, require
 from mim_backbones.errors import UserError
+from mim_backbones.training.distributed import leave_together
 from mim_backbones.training.launch import build_errors_in_one_line, build_runner, read_config
 
 
@@ -51,6 +52,7 @@ def train(args: argparse.Namespace) -> None:
     runner = build_runner(cfg)
     with build_errors_in_one_line(args.config):
         runner.train()
+    leave_together()
 
 
 if __name__ == '__main__':

@@ -31,3 +31,14 @@ class DeviceDDP(MMDistributedDataParallel):
     def __init__(self, module: torch.nn.Module, device_ids: list[int] | None = None, **kwargs: Any):
         on_cpu = next(module.parameters()).device.type == 'cpu'
         super().__init__(module=module, device_ids=None if on_cpu else device_ids, **kwargs)
+
+
+def leave_together() -> None:
+    """Wait for the other processes, then close the connections to them.
+
+    A process that ends while others still write takes connections away from them, and gloo then
+    aborts whoever notices.
+    """
+    if dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()
