@@ -1,19 +1,11 @@
 """A child of every root registry for what the downstream tasks add: `type='downstream.X'`."""
 
-import mmengine.registry as root
-from mmengine.registry import Registry
+from mim_backbones.registry import child_registries
 
 SCOPE = 'downstream'
 MODULES = ['downstream.detection', 'downstream.segmentation', 'downstream.tracking']
 
-
-def _child(parent: Registry) -> Registry:
-    return Registry(parent.name, parent=parent, scope=SCOPE, locations=MODULES)
-
-
-_children = {
-    name: _child(parent) for name, parent in vars(root).items() if isinstance(parent, Registry)
-}
+_children = child_registries(SCOPE, MODULES)
 MODELS = _children['MODELS']
 DATASETS = _children['DATASETS']
 TRANSFORMS = _children['TRANSFORMS']

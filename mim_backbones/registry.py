@@ -1,5 +1,8 @@
 """Child registries of mmengine's: in an mm config, `type='mim_backbones.MIMViT'` imports them."""
 
+from collections.abc import Sequence
+
+import mmengine.registry as root
 from mmengine.registry import MODEL_WRAPPERS as ROOT_MODEL_WRAPPERS
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as ROOT_OPTIM_WRAPPER_CONSTRUCTORS
@@ -44,3 +47,15 @@ MODEL_WRAPPERS = Registry(
     scope=SCOPE,
     locations=['mim_backbones.training.distributed'],
 )
+
+
+def child_registries(scope: str, modules: Sequence[str]) -> dict[str, Registry]:
+    """Name -> a child of each of mmengine's root registries, so that a package is a scope.
+
+    modules: imported at the first look for a name, so that they register what they have.
+    """
+    return {
+        name: Registry(parent.name, parent=parent, scope=scope, locations=list(modules))
+        for name, parent in vars(root).items()
+        if isinstance(parent, Registry)
+    }

@@ -2,6 +2,7 @@
 
 import hashlib
 from contextlib import AbstractContextManager, nullcontext
+from itertools import chain
 
 import torch
 import torch.nn as nn
@@ -10,11 +11,26 @@ from torch import Tensor
 PRECISIONS = ('fp32', 'same')
 
 
-class FrozenTokenizer:
-    """Holds a tokenizer beside a module instead of in it.
+class Frozen:
+    """Holds a network beside a module instead of in it.
 
     A plain object on purpose: `state_dict`, `parameters`, DistributedDataParallel and `train()` of
     the module that holds it never see the network. It follows the images to their device.
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        self.net = net.eval().requires_grad_(False)
+
+    def beside(self, image: Tensor) -> nn.Module:
+        """The network, on the image's device."""
+        first = next(chain(self.net.parameters(), self.net.buffers()), None)
+        if first is not None and first.device != image.device:
+            self.net.to(image.device)
+        return self.net
+
+
+class FrozenTokenizer(Frozen):
+    """A tokenizer beside the model that names its tokens.
 
     Args:
         net: a tokenizer with `codes` and `encode(image) -> ids`.
@@ -28,17 +44,14 @@ class FrozenTokenizer:
     def __init__(self, net: nn.Module, precision: str = 'fp32') -> None:
         if precision not in PRECISIONS:
             raise ValueError(f'tokenizer precision {precision!r}; known: {", ".join(PRECISIONS)}')
-        self.net = net.eval().requires_grad_(False)
+        super().__init__(net)
         self.precision = precision
         self.codes = int(net.codes)
 
     def __call__(self, image: Tensor) -> Tensor:
         """image (B, 3, H, W) in [0, 1], RGB -> ids (B, h, w) int64."""
-        first = next(self.net.parameters(), None)
-        if first is not None and first.device != image.device:
-            self.net.to(image.device)
         with torch.no_grad(), self._context(image):
-            return self.net.encode(image)
+            return self.beside(image).encode(image)
 
     def _context(self, image: Tensor) -> AbstractContextManager:
         if self.precision == 'same':

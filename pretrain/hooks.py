@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
+from mmengine.model import BaseModel, is_model_wrapper
 from mmengine.runner import Runner
 
 from mim_backbones.errors import UserError
@@ -98,3 +99,8 @@ def plain(config: Any) -> Any:
     if isinstance(config, list | tuple):
         return [plain(value) for value in config]
     return config
+
+
+def unwrapped(runner: Runner) -> BaseModel:
+    """The model of a run, without what distributes it."""
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -10,6 +10,7 @@ from mim_backbones.checkpoint_content import Content, open_source
 from mim_backbones.errors import UserError
 from mim_backbones.weights_file import CheckpointError
 from pretrain.hooks import plain
+from pretrain.load_state import load_state
 from pretrain.methods.base import MaskedImageModel
 from pretrain.registry import MODELS, build
 
@@ -92,11 +93,7 @@ def weights_of(content: Content) -> dict[str, Any]:
 
 def load_own(model: MaskedImageModel, content: Content) -> list[str]:
     """Load weights under our names; what is missing of the head or the mask token."""
-    try:
-        missing = model.load_state_dict(weights_of(content), strict=False).missing_keys
-    except RuntimeError as error:  # shapes
-        why = str(error).splitlines()[-1].strip()
-        raise CheckpointError(f'checkpoint {content.name} is not what it records: {why}') from error
+    missing, _ = load_state(model, weights_of(content), content.name)
     encoder = [key for key in missing if not key.startswith('head.') and 'mask_token' not in key]
     if encoder:
         raise CheckpointError(

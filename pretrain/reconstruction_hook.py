@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mim_backbones.atomic_file import write_atomically
 from mim_backbones.errors import UserError
 from pretrain.data import load_image
+from pretrain.hooks import unwrapped
 from pretrain.methods.base import MaskedImageModel
 from pretrain.reconstruction import choose_images, evenly, load_images, reconstruction_picture
 from pretrain.registry import HOOKS
@@ -72,10 +72,6 @@ class ReconstructionPictures(Hook):
         path = Path(runner.work_dir) / 'reconstructions' / f'epoch_{epoch}.png'
         write_atomically(path, lambda stream: picture.save(stream, format='PNG'))
         runner.visualizer.add_image('reconstruction', np.asarray(picture), step=epoch)
-
-
-def unwrapped(runner: Runner) -> MaskedImageModel:
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 
 def readable(path: str, img_size: int) -> bool:

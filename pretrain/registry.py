@@ -2,8 +2,9 @@
 
 from typing import Any
 
-import mmengine.registry as root
 from mmengine.registry import Registry
+
+from mim_backbones.registry import child_registries
 
 SCOPE = 'pretrain'
 MODULES = [
@@ -40,14 +41,7 @@ MODULES = [
     'pretrain.token_cache',
 ]
 
-
-def _child(parent: Registry) -> Registry:
-    return Registry(parent.name, parent=parent, scope=SCOPE, locations=MODULES)
-
-
-_children = {
-    name: _child(parent) for name, parent in vars(root).items() if isinstance(parent, Registry)
-}
+_children = child_registries(SCOPE, MODULES)
 MODELS = _children['MODELS']
 DATASETS = _children['DATASETS']
 DATA_SAMPLERS = _children['DATA_SAMPLERS']

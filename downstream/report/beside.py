@@ -4,12 +4,12 @@
 source are empty where no figure is known. Numbers of the same task and framework are `published`.
 """
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from downstream.report.comparison import Table
+from downstream.report.csv_rows import read_rows
 from downstream.report.provenance import TextTable
 from downstream.report.wording import NOTHING, bounds, metric_name, number
 from mim_backbones.errors import UserError
@@ -52,7 +52,9 @@ def beside_ours(path: Path, tables: Sequence[Table], note: str = '') -> Beside:
     Raises:
         UserError: the file cannot be read, lacks a column, or holds what is no figure.
     """
-    entries = _read(path)
+    entries = read_rows(path, COLUMNS)
+    for line, entry in enumerate(entries, start=2):
+        _check(entry, f'{path} line {line}')
     columns = [(table, metric) for table in tables for metric in table.group.headline_metrics]
     rows = []
     for entry in entries:
@@ -75,21 +77,6 @@ def _ours(table: Table, name: str, metric: str) -> str:
             score = row.scores[metric]
             return f'{number(score.value, 1)} {bounds(score.interval, 1)}'.rstrip()
     return NOTHING
-
-
-def _read(path: Path) -> list[dict[str, str]]:
-    try:
-        with open(path, newline='', encoding='utf-8') as stream:
-            reader = csv.DictReader(stream)
-            missing = set(COLUMNS) - set(reader.fieldnames or ())
-            entries = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f'{path}: cannot be read as CSV ({error})') from error
-    if missing:
-        raise UserError(f'{path}: no column {", ".join(sorted(missing))}')
-    for line, entry in enumerate(entries, start=2):
-        _check(entry, f'{path} line {line}')
-    return entries
 
 
 def _check(entry: dict[str, str], where: str) -> None:

@@ -1,11 +1,11 @@
 """Numbers reported elsewhere, for the same framework only and in a table of their own."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from downstream.report.comparison import Table
+from downstream.report.csv_rows import read_rows
 from mim_backbones.errors import UserError
 
 COLUMNS = ('method', 'arch', 'pretrain_data', 'pretrain_epochs', 'task', 'framework', 'metric',
@@ -49,7 +49,7 @@ def published_rows(path: Path, tables: Sequence[Table]) -> list[PublishedRow]:
     """
     frameworks = {t.group.protocol.framework: t for t in tables if t.group.protocol.framework}
     rows = []
-    for line, entry in enumerate(_read(path), start=2):
+    for line, entry in enumerate(read_rows(path, COLUMNS), start=2):
         task, metric = METRICS.get(entry['metric'], ('', ''))
         table = frameworks.get(entry['framework'])
         if table is None or table.group.task != task:
@@ -70,15 +70,3 @@ def _same_system(table: Table, method: str, arch: str, metric: str) -> float | N
         if own == (method.lower(), arch.lower()) and metric in row.scores:
             return row.scores[metric].value
     return None
-
-
-def _read(path: Path) -> list[dict[str, str]]:
-    try:
-        with open(path, newline='', encoding='utf-8') as stream:
-            reader = csv.DictReader(stream)
-            missing = set(COLUMNS) - set(reader.fieldnames or ())
-            if missing:
-                raise UserError(f'{path}: no column {", ".join(sorted(missing))}')
-            return list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f'{path}: cannot be read as CSV ({error})') from error

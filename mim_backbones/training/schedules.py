@@ -12,6 +12,7 @@ Published SimMIM differs in three ways, each a switch that its recipes set:
 `drop_after_warmup`, `one_step_late` and `scale_ends=False`.
 """
 
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Sequence
 from math import cos, pi
@@ -25,7 +26,7 @@ INF = int(1e9)  # mmengine's word for no end
 LENGTHS = {'warmup', 'begin', 'end', 'milestones'}
 
 
-class WarmupLR(_ParamScheduler):
+class WarmupLR(_ParamScheduler, ABC):
     """Warm-up, then what a subclass says. Each value depends on the step alone: resuming is exact.
 
     Args:
@@ -79,9 +80,9 @@ class WarmupLR(_ParamScheduler):
                 rates.append(self.after_warmup(step, peak, least))
         return rates
 
+    @abstractmethod
     def after_warmup(self, step: int, peak: float, least: float) -> float:
         """The rate at a step of the main phase; `step` counts from the start of the training."""
-        raise NotImplementedError
 
 
 @PARAM_SCHEDULERS.register_module()

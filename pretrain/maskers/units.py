@@ -1,5 +1,7 @@
 """What all maskers share: sizes in pixels in, masks on the backbone's patch grid out."""
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
 Grid = tuple[int, int]  # (rows, columns)
@@ -10,7 +12,7 @@ def units_to_patches(units: np.ndarray, unit: int) -> np.ndarray:
     return units.repeat(unit, axis=-2).repeat(unit, axis=-1) if unit > 1 else units
 
 
-class UnitMasker:
+class UnitMasker(ABC):
     """Hides whole units: squares of pixels, each one or more patches wide.
 
     A subclass says which units, in `draw_units`.
@@ -60,9 +62,9 @@ class UnitMasker:
         """Independent masks (n, H/p, W/p) bool, True = hidden."""
         return units_to_patches(self.draw_units(n, rng), self.unit)
 
+    @abstractmethod
     def draw_units(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """(n, rows, columns) bool, True = hidden unit."""
-        raise NotImplementedError
 
     def check_ratio(self, ratio: float) -> float:
         """Raises ValueError unless 0 < ratio < 1."""

@@ -3,14 +3,12 @@
 import torch
 from torch import Tensor
 
+from pretrain.frozen import Frozen
 from pretrain.teachers.base import Grid, Teacher
 
 
-class FrozenTeacher:
-    """Holds a teacher without making it part of its owner.
-
-    A plain object on purpose: `state_dict`, `parameters`, DistributedDataParallel and `train()` of
-    the owner never see the network. It follows the images to their device.
+class FrozenTeacher(Frozen):
+    """A teacher whose grid is checked, in no state dict and no optimizer (see `Frozen`).
 
     Args:
         net: the teacher.
@@ -29,12 +27,10 @@ class FrozenTeacher:
                 f'{net.input_size} px; make them agree by model.teacher.input_size or '
                 'model.backbone.img_size'
             )
-        self.net = net.eval().requires_grad_(False)
+        super().__init__(net)
         self.embed_dim = net.embed_dim
 
     @torch.no_grad()
     def __call__(self, image: Tensor) -> Tensor:
         """image (B, 3, H, W) in [0, 1] -> features (B, N, T), no gradient."""
-        if self.net.mean.device != image.device:
-            self.net.to(image.device)
-        return self.net(image)
+        return self.beside(image)(image)

@@ -1,10 +1,10 @@
 """The codebook's figures while a tokenizer trains, and an alarm when it collapses."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor
 
+from pretrain.hooks import unwrapped
 from pretrain.registry import HOOKS
 from pretrain.tokenizers.ema_codebook import EMACodebook
 from pretrain.tokenizers.health import CodebookHealth, codebook_health
@@ -71,8 +71,7 @@ class CodebookHealthHook(Hook):
 
 
 def codebook_of(runner: Runner) -> EMACodebook:
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    return model.quantize
+    return unwrapped(runner).quantize
 
 
 def draw_histogram(runner: Runner, hits: Tensor) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from mim_backbones.checkpoint import backbone_config
 from mim_backbones.checkpoint_content import Content, Source, open_source
 from mim_backbones.weights_file import CheckpointError
+from pretrain.load_state import load_state
 from pretrain.tokenizers.vqkd import VQKDTokenizer
 
 State = dict[str, Tensor]
@@ -75,16 +76,10 @@ def load_tokenizer(checkpoint: Source | Path, num_heads: int | None = None) -> V
         if key.startswith(('encoder.', 'quantize.', 'encode_task_layer.'))
         and key.rpartition('.')[2] not in STATISTICS
     }
-    try:
-        found = tokenizer.load_state_dict(own, strict=False)
-    except RuntimeError as error:  # shapes
-        why = str(error).splitlines()[-1].strip()
-        raise CheckpointError(f'checkpoint {content.name} is not what it records: {why}') from error
-    missing = [
-        k for k in found.missing_keys if k.rpartition('.')[2] not in (*STATISTICS, 'started')
-    ]
-    if missing or found.unexpected_keys:
-        wrong = [*missing, *found.unexpected_keys]
+    found = load_state(tokenizer, own, content.name)
+    missing = [k for k in found.missing if k.rpartition('.')[2] not in (*STATISTICS, 'started')]
+    if missing or found.unexpected:
+        wrong = [*missing, *found.unexpected]
         raise CheckpointError(
             f'checkpoint {content.name} is no whole VQ-KD tokenizer: {wrong[0]} and '
             f'{len(wrong) - 1} more are missing or have no place'
