@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from downstream.contestants import open_contestants
-from downstream.eval_display import Display, as_record, result_table
+from downstream.eval_display import as_record, ending_of, result_table, stand_of
 from downstream.eval_plan import finished_results, plan_jobs
 from downstream.job_pool import run_jobs
 from downstream.jobs import Job
 from downstream.results import Result
 from mim_backbones.data_spec import load_data_spec
+from mim_backbones.pool_display import PoolDisplay
 from mim_backbones.training.launch import check_writable
 
 
@@ -37,11 +38,16 @@ def evaluate_all(
     threads = max(1, cores // parallel)
     planned = plan_jobs(contestants, tasks, tier, seeds, spec, out, threads, options)
     waiting = [one.job for one in planned if one.done is None]
-    with Display(len(waiting)) as display:
+    with PoolDisplay(len(waiting)) as display:
         for one in planned:
             if one.done is not None:
                 display.say(f'{one.job.title}: already there ({one.done.name})')
-        outcomes = run_jobs(waiting, parallel, display.tick, display.ended)
+        outcomes = run_jobs(
+            waiting,
+            parallel,
+            tick=lambda running: display.tick([stand_of(job) for job in running]),
+            ended=lambda outcome: display.ended(outcome.job.title, ending_of(outcome)),
+        )
         failures = {outcome.job.title: outcome.failure for outcome in outcomes if outcome.failure}
         rows = _rows([one.job for one in planned if one.job.title not in failures], out)
         if rows:

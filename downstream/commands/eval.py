@@ -1,7 +1,6 @@
 """`mimbench eval`: checkpoints x tasks -> result files."""
 
 import json
-import os
 from pathlib import Path
 
 import click
@@ -75,6 +74,7 @@ def evaluate(
     Exit codes: 0 all done; 1 a job failed, the others are there; 2 wrong input, nothing was run.
     """
     from downstream.eval_run import evaluate_all
+    from mim_backbones.process_pool import cores, default_parallel
 
     ok, records = evaluate_all(
         sources=checkpoints,
@@ -104,14 +104,3 @@ def task_names(words: tuple[str, ...]) -> tuple[str, ...]:
     if unknown is not None:
         raise UserError(f'--tasks: unknown task {unknown!r}; known: {", ".join(TASKS)}')
     return tuple(dict.fromkeys(TASKS[name] for name in names))
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-
-
-def default_parallel() -> int:
-    """Two jobs share a CPU well; a GPU is left to one."""
-    import torch
-
-    return 1 if torch.cuda.is_available() else min(2, cores())

@@ -1,7 +1,6 @@
 """`mimbench bench step`: how fast a recipe trains on this machine."""
 
 import json as json_module
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,6 +67,7 @@ def step(
     from mmengine.logging import MMLogger
 
     from mim_backbones.bench.step import measure
+    from mim_backbones.process_pool import cores
     from mim_backbones.training.launch import read_config
 
     if device == 'cuda' and not torch.cuda.is_available():
@@ -105,8 +105,3 @@ def line(row: 'StepRow') -> str:
         '-' if row.peak_mib is None else f'{row.peak_mib:.0f}',
         f'{row.speedup:.2f}x',
     )
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1

@@ -1,20 +1,42 @@
-"""Train one row as a user would, through tools/train.py in a process of its own."""
+"""Train rows as a user would, through tools/train.py, each in a process of its own."""
 
 import math
-import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+from mim_backbones.pool_display import Stand, clock
+from mim_backbones.process_pool import cores, ending, run_processes, start_process
 from pretrain.ablation.row import Finished, Row, Settings
 from pretrain.ablation.study import ROOT
 
-POLL_SECONDS = 0.5
+PREFIX = 'train.py: error: '
 
 
-class RowFailed(Exception):
-    """The process ended badly; the message is its last line and names its log."""
+@dataclass(frozen=True)
+class Training:
+    """A row that is to be trained."""
+
+    row: Row
+    settings: Settings
+
+    def stand(self) -> Stand:
+        """How far it is, from its log."""
+        done, seconds = self.row.pace()
+        steps = self.settings.steps
+        left = clock(seconds * (steps - done))
+        words = f'pre-train {done}/{steps}, {left} left' if done else 'starts'
+        return Stand(self.row.name, done / steps, words)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended: with weights, or with one line that says why and names its log."""
+
+    training: Training
+    finished: Finished | None
+    failure: str | None
 
 
 def whole_epochs(steps: int, epochs: int) -> int:
@@ -23,36 +45,35 @@ def whole_epochs(steps: int, epochs: int) -> int:
     return math.ceil(steps / epochs)
 
 
-def pretrain_row(row: Row, settings: Settings, tick: Callable[[int], None]) -> Finished:
-    """Train to the end, from an earlier run's last checkpoint where there is one.
+def pretrain_rows(
+    trainings: Sequence[Training],
+    parallel: int,
+    tick: Callable[[Sequence[Training]], None] = lambda running: None,
+    ended: Callable[[Outcome], None] = lambda outcome: None,
+) -> list[Outcome]:
+    """Train all to the end, `parallel` at a time, each from its last checkpoint where it has one.
 
     Args:
-        tick: called twice a second with the number of steps done.
-
-    Raises:
-        RowFailed: see there.
+        tick: called a few times a second with what is running.
+        ended: called with each outcome as it comes.
     """
-    begun = time.monotonic()
-    # Unbuffered: the last line of the log is then the last that was said.
-    environment = {**os.environ, 'PYTHONUNBUFFERED': '1'}
-    with row.log.open('wb') as log:
-        process = subprocess.Popen(
-            training_command(row, settings),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=ROOT,
-            env=environment,
-        )
-        try:
-            while process.poll() is None:
-                time.sleep(POLL_SECONDS)
-                tick(row.steps_done())
-        finally:
-            process.kill()
-            process.wait()
-    if process.returncode:
-        raise RowFailed(f'{_last_line(row)} (log: {row.log})')
-    return row.finish(settings.steps, time.monotonic() - begun)
+    threads = max(1, cores() // parallel)
+    outcomes = []
+
+    def start(training: Training) -> subprocess.Popen:
+        command = training_command(training.row, training.settings)
+        return start_process(command, training.row.log, threads, cwd=ROOT)
+
+    def note(training: Training, code: int, seconds: float) -> None:
+        row, steps = training.row, training.settings.steps
+        if code:
+            outcomes.append(Outcome(training, None, _failure(row, code)))
+        else:
+            outcomes.append(Outcome(training, row.finish(steps, seconds), None))
+        ended(outcomes[-1])
+
+    run_processes(trainings, start, parallel, tick, note)
+    return outcomes
 
 
 def training_command(row: Row, settings: Settings) -> list[str]:
@@ -71,7 +92,8 @@ def training_command(row: Row, settings: Settings) -> list[str]:
     return [sys.executable, train, *given, '--cfg-options', *pairs]
 
 
-def _last_line(row: Row) -> str:
-    text = row.log.read_text(errors='replace').splitlines()
-    lines = [line for line in text if line.strip()]
-    return lines[-1].removeprefix('train.py: error: ') if lines else 'no message'
+def _failure(row: Row, code: int) -> str:
+    """The log's last line, unless a signal left it no time to say why."""
+    said = [line for line in row.log.read_text(errors='replace').splitlines() if line.strip()]
+    why = said[-1].removeprefix(PREFIX) if said and code > 0 else ending(code)
+    return f'{why} (log: {row.log})'

@@ -104,11 +104,13 @@ class Row:
         drawn = self.work_dir.glob('reconstructions/*.png')
         return max(drawn, key=lambda path: path.stat().st_mtime, default=None)
 
-    def steps_done(self) -> int:
-        """Steps in the log of a run that is under way."""
+    def pace(self) -> tuple[int, float]:
+        """Steps done and seconds for one, from the log of a run that is under way."""
         logs = sorted(self.work_dir.glob('*/vis_data/scalars.json'))
         whole, _, _ = logs[-1].read_text().rpartition('\n') if logs else ('', '', '')
-        return max((json.loads(line).get('step', 0) for line in whole.splitlines()[-3:]), default=0)
+        # Lines without a time are a hook's own.
+        lines = [line for line in map(json.loads, whole.splitlines()[-3:]) if 'time' in line]
+        return (lines[-1]['step'], lines[-1]['time']) if lines else (0, 0.0)
 
 
 def _change(kept: Path, settings: Settings) -> str:

@@ -12,9 +12,10 @@ from typing import Any
 
 from mim_backbones.atomic_file import write_bytes_atomically
 from mim_backbones.data_spec import load_data_spec, require
+from mim_backbones.pool_display import PoolDisplay, clock
+from mim_backbones.process_pool import default_parallel
 from mim_backbones.training.launch import check_writable
-from pretrain.ablation.display import Display
-from pretrain.ablation.pretraining import RowFailed, pretrain_row, whole_epochs
+from pretrain.ablation.pretraining import Outcome, Training, pretrain_rows, whole_epochs
 from pretrain.ablation.row import Finished, Row, Settings
 from pretrain.ablation.study import Axis, Study, Tier
 
@@ -53,20 +54,22 @@ def run_ablation(plan: Plan) -> tuple[bool, dict[str, Any]]:
         require(spec, task)
     check_writable(plan.out)
     rows = [Row(plan.study, plan.tier, name, plan.out / 'rows' / name) for name in plan.rows]
-    settings = [settings_of(row, plan, images) for row in rows]
-    kept = [row.open(own) for row, own in zip(rows, settings, strict=True)]
-    finished: dict[str, Finished] = {}
-    failures: dict[str, str] = {}
-    for place, (row, own, found) in enumerate(zip(rows, settings, kept, strict=True), start=1):
-        with Display(f'[{place}/{len(rows)}] {row.name}', own.steps) as display:
-            try:
-                finished[row.name] = found or pretrain_row(row, own, display.tick)
-            except RowFailed as failure:
-                failures[row.name] = str(failure)
-                display.say(f'failed: {failure}')
-                continue
-            how = 'already pre-trained' if found else f'pre-trained {own.steps} steps'
-            display.say(f'{how} in {finished[row.name].seconds:.0f} s')
+    trainings = [Training(row, settings_of(row, plan, images)) for row in rows]
+    kept = {one.row.name: one.row.open(one.settings) for one in trainings}
+    waiting = [one for one in trainings if kept[one.row.name] is None]
+    with PoolDisplay(len(waiting)) as display:
+        for name, found in kept.items():
+            if found is not None:
+                display.say(f'{name}: already pre-trained {found.steps} steps')
+        outcomes = pretrain_rows(
+            waiting,
+            plan.jobs or default_parallel(),
+            tick=lambda running: display.tick([one.stand() for one in running]),
+            ended=lambda outcome: display.ended(outcome.training.row.name, ending_of(outcome)),
+        )
+    trained = {one.training.row.name: one.finished for one in outcomes}
+    failures = {one.training.row.name: one.failure for one in outcomes if one.failure}
+    finished = {name: end for name in plan.rows if (end := kept[name] or trained[name])}
     ok = bool(finished) and evaluate(plan, finished)
     page = report(plan, rows, finished) if any((plan.out / 'results').glob('*.json')) else None
     record = {
@@ -74,6 +77,13 @@ def run_ablation(plan: Plan) -> tuple[bool, dict[str, Any]]:
         'rows': [_record(plan, name, finished.get(name), failures.get(name)) for name in plan.rows],
     }
     return ok and page is not None and not failures, record
+
+
+def ending_of(outcome: Outcome) -> str:
+    """How a row's pre-training ended, in words."""
+    if outcome.finished is None:
+        return f'failed: {outcome.failure}'
+    return f'pre-trained {outcome.finished.steps} steps in {clock(outcome.finished.seconds)}'
 
 
 def settings_of(row: Row, plan: Plan, images: str) -> Settings:

@@ -27,7 +27,10 @@ TASKS = ('detection', 'segmentation', 'tracking')
 @click.option('--pretrain-steps', type=click.IntRange(min=1), help="[default: the tier's]")
 @click.option('--finetune-steps', type=click.IntRange(min=1), help="[default: the protocol's]")
 @click.option('--seed', default=0, show_default=True)
-@click.option('--jobs', type=click.IntRange(min=1), help='Evaluations at a time.')
+@click.option(
+    '--jobs', type=click.IntRange(min=1),
+    help='Rows, then evaluations, at a time. [default: 2 on a CPU of two cores or more, else 1]',
+)  # fmt: skip
 @click.option('--json', 'as_json', is_flag=True, help='Print what became of each row as JSON.')
 def ablate(
     method: str,

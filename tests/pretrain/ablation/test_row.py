@@ -7,7 +7,12 @@ import pytest
 
 from mim_backbones.errors import UserError
 from pretrain.ablation import pretraining
-from pretrain.ablation.pretraining import RowFailed, pretrain_row, training_command, whole_epochs
+from pretrain.ablation.pretraining import (
+    Training,
+    pretrain_rows,
+    training_command,
+    whole_epochs,
+)
 from pretrain.ablation.row import Row, Settings, row_config
 from pretrain.ablation.study import find_study
 
@@ -55,11 +60,15 @@ def test_other_settings_in_the_same_folder_are_refused(row) -> None:
 
 
 def test_progress_is_read_from_a_log_that_grows(row) -> None:
-    assert row.steps_done() == 0
+    training = Training(row, replace(SETTINGS, steps=100))
+    assert training.stand() == ('ratio_0.2', 0.0, 'starts')
     log = row.work_dir / '20260101' / 'vis_data' / 'scalars.json'
     log.parent.mkdir(parents=True)
-    log.write_text('{"loss": 1.0, "step": 25}\n{"loss": 0.9, "step": 50}\n{"loss": 0.8, "st')
-    assert row.steps_done() == 50
+    log.write_text(
+        '{"time": 1.0, "step": 25}\n{"time": 1.5, "step": 50}\n{"usage": 0.3, "step": 50}\n'
+        '{"time": 2.0, "st'
+    )
+    assert training.stand() == ('ratio_0.2', 0.5, 'pre-train 50/100, 1:15 left')
 
 
 def test_training_takes_whole_epochs_of_the_recipe(row) -> None:
@@ -71,13 +80,23 @@ def test_training_takes_whole_epochs_of_the_recipe(row) -> None:
     assert {'train_dataloader.sampler.seed=3', 'randomness.seed=3', '--resume'} <= set(words)
 
 
-def test_a_row_that_fails_says_why_and_where(row, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ('script', 'why'),
+    [
+        ('import sys; print("noise"); sys.exit("train.py: error: no space left")', 'no space left'),
+        (
+            'import os; print("step 5", flush=True); os.kill(os.getpid(), 9)',
+            'ended by signal SIGKILL, out of memory perhaps',
+        ),
+    ],
+)
+def test_a_row_that_fails_says_why_and_where(row, monkeypatch, script, why) -> None:
     row.open(SETTINGS)
-    script = 'import sys; print("noise"); sys.exit("train.py: error: no space left")'
     command = [sys.executable, '-c', script]
     monkeypatch.setattr(pretraining, 'training_command', lambda row, settings: command)
-    ticks: list[int] = []
-    with pytest.raises(RowFailed, match=r'^no space left \(log: .*pretrain\.log\)$'):
-        pretrain_row(row, SETTINGS, ticks.append)
+    heard: list = []
+    (outcome,) = pretrain_rows([Training(row, SETTINGS)], 2, ended=heard.append)
+    assert heard == [outcome]
+    assert outcome.finished is None
+    assert outcome.failure == f'{why} (log: {row.log})'
     assert row.finished() is None
-    assert set(ticks) == {0}

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from mim_backbones.errors import UserError
 from pretrain.ablation import run
-from pretrain.ablation.pretraining import RowFailed
+from pretrain.ablation.pretraining import Outcome
 from pretrain.commands.ablate import ablate, pick
 
 ENVIRONMENT = {**os.environ, 'OMP_NUM_THREADS': '1'}
@@ -32,9 +32,13 @@ def pretended(monkeypatch, tmp_path):
     """No process is started: rows 'train' unless named in `fails`; other commands are recorded."""
     heard: dict[str, list] = {'fails': [], 'trained': [], 'commands': []}
 
-    def pretrain_row(row, settings, tick):
+    def pretrain_rows(trainings, parallel, tick, ended):
+        return [outcome_of(training) for training in trainings]
+
+    def outcome_of(training):
+        row = training.row
         if row.name in heard['fails']:
-            raise RowFailed('no space left (log: x)')
+            return Outcome(training, None, 'no space left (log: x)')
         heard['trained'].append(row.name)
         row.work_dir.mkdir()
         checkpoint = row.work_dir / 'epoch_14.pth'
@@ -42,7 +46,7 @@ def pretended(monkeypatch, tmp_path):
         (row.work_dir / 'last_checkpoint').write_text(str(checkpoint))
         (row.work_dir / 'reconstructions').mkdir()
         (row.work_dir / 'reconstructions' / 'epoch_14.png').touch()
-        return row.finish(settings.steps, 1.0)
+        return Outcome(training, row.finish(training.settings.steps, 1.0), None)
 
     def mimbench(*words):
         heard['commands'].append(words)
@@ -52,7 +56,7 @@ def pretended(monkeypatch, tmp_path):
             (out / 'one.json').touch()
         return True
 
-    monkeypatch.setattr(run, 'pretrain_row', pretrain_row)
+    monkeypatch.setattr(run, 'pretrain_rows', pretrain_rows)
     monkeypatch.setattr(run, 'mimbench', mimbench)
     return heard
 
