@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 @click.option(
     '--baseline', metavar='NAME', help="Checkpoint to take differences to [default: 'random init']."
 )
+@click.option(
+    '--order', metavar='NAME,..', help='Rows that come first. [default: by name, baselines last]'
+)
 @click.option('--title', default='Dense-prediction benchmark', show_default=True)
 @click.option(
     '--picture', 'pictures', multiple=True, metavar='TITLE=PATH',
@@ -41,6 +44,7 @@ def report(
     results_dir: Path,
     out: Path,
     baseline: str | None,
+    order: str | None,
     title: str,
     pictures: tuple[str, ...],
     published: Path | None,
@@ -68,7 +72,10 @@ def report(
     from downstream.report.write import check_writable, write_report
 
     check_writable(out)
-    content = gather(results_dir, title, baseline, pictures, published, resamples, beside, note)
+    first = [name.strip() for name in order.split(',')] if order else []
+    content = gather(
+        results_dir, title, baseline, pictures, published, resamples, beside, note, first
+    )
     page = write_report(content, out)
     if as_json:
         click.echo(json.dumps({'page': str(page), 'numbers': numbers(content)}, indent=2))
@@ -85,13 +92,13 @@ def _headline(content: 'Content') -> 'RichTable':
     from rich.text import Text
 
     from downstream.report.markdown import headline_cell, headline_columns, row_of
-    from downstream.report.wording import metric_name
+    from downstream.report.wording import against, metric_name
 
     table = Table(
         title=content.title,
         box=box.SIMPLE_HEAD,
-        caption='percent [95 % interval], ▲ ▼ ○: difference to the baseline is above, '
-        'below, or not clear of zero',
+        caption=f'percent [95 % interval], ▲ ▼ ○: difference to {against(content.baselines)} is '
+        'above, below, or not clear of zero',
     )
     table.add_column('checkpoint')
     columns = headline_columns(content)

@@ -1,6 +1,6 @@
 """Scores with intervals, and paired differences to a baseline, for every group."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,30 +47,50 @@ class Table:
     units: int | None  # how many images or sequences the intervals draw from
 
     @property
+    def seeds(self) -> int:
+        """The most runs that any system has."""
+        return max(len(row.system.runs) for row in self.rows)
+
+    @property
     def baselines(self) -> tuple[str, ...]:
         return tuple(sorted({row.baseline for row in self.rows if row.baseline}))
 
 
 def compare(
-    groups: Sequence[Group], baseline: str | None = None, resamples: int = RESAMPLES
+    groups: Sequence[Group],
+    baseline: str | None = None,
+    resamples: int = RESAMPLES,
+    order: Sequence[str] = (),
 ) -> list[Table]:
     """One table per group.
 
     Args:
         baseline: name or label of the system to take differences to. By default 'random init' of
             the same architecture, where there is one.
+        order: labels of the first rows, see `place`.
 
     Raises:
-        UserError: no system has that name; a units file is broken, of other units than the rest of
-            its group, or does not give the metrics its result states.
+        UserError: no system has a name that was given; a units file is broken, of other units than
+            the rest of its group, or does not give the metrics its result states.
     """
     known = sorted({name for g in groups for s in g.systems for name in (s.name, s.label)})
     if baseline is not None and baseline not in known:
         raise UserError(f'no result is named {baseline!r}; --baseline can be: {", ".join(known)}')
-    return [_table(group, baseline, resamples) for group in groups]
+    labels = sorted({system.label for group in groups for system in group.systems})
+    for label in order:
+        if label not in labels:
+            raise UserError(f'no result is named {label!r}; --order can have: {", ".join(labels)}')
+    return [_table(group, baseline, resamples, order) for group in groups]
 
 
-def _table(group: Group, baseline: str | None, resamples: int) -> Table:
+def place(label: str, order: Sequence[str], baselines: Collection[str | None]) -> tuple[int, str]:
+    """Sorts rows: those in `order` come first, the others by name, baselines last."""
+    if label in order:
+        return order.index(label), label
+    return len(order) + (label in baselines), label
+
+
+def _table(group: Group, baseline: str | None, resamples: int, order: Sequence[str]) -> Table:
     units = {system.label: _load(system) for system in group.systems}
     with_units = [run_units for run_units in units.values() if run_units]
     _check_paired(group, units)
@@ -94,7 +114,7 @@ def _table(group: Group, baseline: str | None, resamples: int) -> Table:
             )
         )
     baselines = {row.baseline for row in rows}
-    rows.sort(key=lambda row: row.system.label in baselines)  # stable: baselines last
+    rows.sort(key=lambda row: place(row.system.label, order, baselines))
     return Table(group, tuple(rows), len(with_units[0][0]) if with_units else None)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from downstream.report.beside import Beside, beside_ours
-from downstream.report.comparison import Table, compare
+from downstream.report.comparison import Table, compare, place
 from downstream.report.figures import chart
 from downstream.report.groups import group_results
 from downstream.report.pictures import Picture, named_pictures, sample_pictures
@@ -37,6 +37,7 @@ class Content:
     resamples: int
     published: tuple[PublishedRow, ...] | None = None  # None: not asked for
     beside: Beside | None = None  # None: not asked for
+    order: tuple[str, ...] = ()  # rows that come first
     tiers: dict[str, str] = field(default_factory=dict)  # those that occur -> what they mean
 
     @property
@@ -53,10 +54,9 @@ class Content:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """All systems, baselines last."""
-        baselines = self.baselines
+        """All systems, in the order of every table."""
         labels = {row.system.label for table in self.tables for row in table.rows}
-        return tuple(sorted(labels, key=lambda label: (label in baselines, label)))
+        return tuple(sorted(labels, key=lambda label: place(label, self.order, self.baselines)))
 
     @property
     def split_tasks(self) -> tuple[str, ...]:
@@ -74,6 +74,7 @@ def gather(
     resamples: int = RESAMPLES,
     beside: Path | None = None,
     note: str = '',
+    order: Sequence[str] = (),
 ) -> Content:
     """Reads a folder of results and computes all a report shows.
 
@@ -82,12 +83,13 @@ def gather(
         published: CSV of numbers reported elsewhere, of the same task and framework.
         beside: CSV of what a work reports for these checkpoints on another task.
         note: a sentence that goes with those.
+        order: labels of the rows that come first; the others by name, baselines last.
 
     Raises:
         UserError: anything missing, broken or contradictory in what is read; names the file.
     """
     groups = group_results(read_results(results_dir))
-    tables = compare(groups, baseline, resamples)
+    tables = compare(groups, baseline, resamples, order)
     shared = tuple(named_pictures(pictures))
     rows = None if published is None else tuple(published_rows(published, tables))
     samples = [tuple(sample_pictures([row.system for row in table.rows])) for table in tables]
@@ -105,5 +107,6 @@ def gather(
         resamples=resamples,
         published=rows,
         beside=None if beside is None else beside_ours(beside, tables, note),
+        order=tuple(order),
         tiers={tier: TIERS[tier] for tier in TIERS if tier in {g.protocol.tier for g in groups}},
     )

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from downstream.report.comparison import Row, Table
-from downstream.report.wording import metric_name
+from downstream.report.wording import against, metric_name
 from downstream.statistics.bootstrap import Interval
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ def _draw_differences(axes: 'Axes', table: Table, metric: str) -> None:
                           fontsize=8, color=BASELINE)  # fmt: skip
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, -0.06 * (high - low)), max(high, 0.06 * (high - low)))
-    against = table.baselines[0] if len(table.baselines) == 1 else 'the baseline'
-    axes.set_title(f'minus {against}, points', loc='left', fontsize=10, color=INK)
+    axes.set_title(f'minus {against(table.baselines)}, points', loc='left', fontsize=10, color=INK)
 
 
 def _draw(

@@ -65,8 +65,9 @@ def _headline(content: Content) -> str:
 def _legend(content: Content) -> str:
     text = (
         'Scores in percent with the 95 % interval of a bootstrap over the test images or sequences '
-        f'({content.resamples} draws). ▲ ▼: the paired difference to the baseline, in points, has '
-        'an interval clear of zero; ○: it has not. Columns are not to be compared with each other.'
+        f'({content.resamples} draws). ▲ ▼: the paired difference to '
+        f'{say.against(content.baselines)}, in points, has an interval clear of zero; ○: it has '
+        'not. Columns are not to be compared with each other.'
     )
     if content.split_tasks:
         text += (
@@ -88,7 +89,7 @@ def _section(section: Section, figures: dict[str, bytes]) -> Iterator[str]:
     if table.units is None:
         yield 'These results came without per-image scores: no intervals, no paired differences.'
     else:
-        yield f'Intervals over {table.units} {say.UNITS[group.task]}.'
+        yield say.intervals_note(table.units, group.task, table.seeds)
     if table.baselines:
         header = ['checkpoint', 'metric', 'difference', '95 % interval', 'p', 'reading']
         yield _table(header, list(_difference_rows(table)))

@@ -1,6 +1,7 @@
 """How metrics, numbers and costs read in a report, the same in every format."""
 
 import math
+from collections.abc import Sequence
 
 from downstream.statistics.bootstrap import Difference, Interval
 
@@ -69,6 +70,25 @@ def mark(difference: Difference) -> str:
     if not difference.clear_of_zero:
         return '○'
     return '▲' if difference.low > 0 else '▼'
+
+
+def against(baselines: Sequence[str]) -> str:
+    """What differences are taken to."""
+    return baselines[0] if len(baselines) == 1 else 'the baseline'
+
+
+def intervals_note(units: int, task: str, seeds: int) -> str:
+    """What the intervals of a table draw from, and what they leave out.
+
+    seeds: the most that any row has.
+    """
+    text = f'Intervals: 95 %, over {units} {UNITS[task]}'
+    if seeds == 1:
+        return f'{text}. One training each: how far another seed would end from it is not in them.'
+    return (
+        f'{text}, seeds averaged on each draw; the standard deviation over seeds is a second, '
+        'separate uncertainty.'
+    )
 
 
 def p_value(value: float, resamples: int) -> str:

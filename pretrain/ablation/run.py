@@ -121,6 +121,7 @@ def report(plan: Plan, rows: list[Row], finished: dict[str, Finished]) -> Path |
     for row in rows:
         if row.name in finished and (drawn := row.picture()):
             words += ['--picture', f'{row.name}={drawn}']
+    words += ['--order', ','.join(finished)]
     if plan.axis.default in finished:
         words += ['--baseline', plan.axis.default]
     return out / 'report.html' if mimbench('report', *words) else None

@@ -1,6 +1,7 @@
 import pytest
 
 from downstream.report.comparison import compare
+from downstream.report.content import gather
 from downstream.report.groups import group_results
 from downstream.results import read_results, write_result
 from downstream.statistics.bootstrap import paired_difference
@@ -44,6 +45,16 @@ def test_the_baseline_can_be_chosen(results_dir):
     assert tracking.rows[-1].system.label == 'mae'
     with pytest.raises(UserError, match=r"named 'moco'; --baseline can be: mae, random init"):
         tables(results_dir, baseline='moco')
+
+
+def test_rows_come_in_the_order_asked_for(results_dir):
+    asked = {'baseline': 'simmim', 'order': ['simmim', 'random init']}
+    tracking = tables(results_dir, **asked)[2]
+    assert [row.system.label for row in tracking.rows] == ['simmim', 'random init', 'mae']
+    content = gather(results_dir, 'T', resamples=100, **asked)
+    assert content.labels == ('simmim', 'random init', 'mae')
+    with pytest.raises(UserError, match="named 'moco'; --order can have: mae, random init, simmim"):
+        tables(results_dir, order=['mae', 'moco'])
 
 
 def test_random_init_of_another_architecture_is_no_baseline(tmp_path, made_up):

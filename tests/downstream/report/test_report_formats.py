@@ -78,6 +78,13 @@ def test_markdown_shows_pictures_that_are_there(content):
     assert widths == {4, 5}  # the headline and three metrics; four metrics
 
 
+def test_what_the_intervals_leave_out(content):
+    for text in (render_page(content), render_markdown(content)[0]):
+        assert 'over 60 images, seeds averaged on each draw' in text
+        assert 'over 40 sequences. One training each: how far another seed' in text
+        assert 'the paired difference to random init' in text
+
+
 def test_a_bar_in_a_name_does_not_break_a_table(tmp_path, made_up):
     write_result(tmp_path, *made_up('a|b', 'tracking'))
     text, _ = render_markdown(gather(tmp_path, 'T', resamples=100))

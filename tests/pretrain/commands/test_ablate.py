@@ -82,6 +82,7 @@ def test_rows_are_trained_evaluated_and_reported_once(pretended, world, tmp_path
     assert evaluation[evaluation.index('--tasks') + 1] == 'detection,segmentation'
     assert evaluation[-1] == 'train_cfg.max_iters=5'
     assert report[report.index('--baseline') + 1] == 'ratio_0.6'
+    assert report[report.index('--order') + 1] == ','.join(rows)
     assert sum(word.endswith('reconstructions/epoch_14.png') for word in report) == 4
     with open(report[report.index('--beside') + 1], newline='') as stream:
         figures = {line['checkpoint']: line for line in csv.DictReader(stream)}
