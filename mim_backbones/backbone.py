@@ -12,6 +12,7 @@ forward returns).
 """
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Any
 
 import torch.nn as nn
@@ -46,6 +47,7 @@ class MIMBackbone(BaseModule):
     mask_size: int
     stride: int
     num_features: tuple[int, ...]
+    frozen_stages: int
 
     @property
     def last_dim(self) -> int:
@@ -73,9 +75,19 @@ class MIMBackbone(BaseModule):
         self._freeze()
         return self
 
-    @abstractmethod
     def _freeze(self) -> None:
         """Eval mode and no gradients for what `frozen_stages` names."""
+        if self.frozen_stages < 0:
+            return
+        for part in self._frozen_parts():
+            if isinstance(part, nn.Module):
+                part.eval()
+            if part is not None:
+                part.requires_grad_(False)
+
+    @abstractmethod
+    def _frozen_parts(self) -> Iterator[nn.Module | Tensor | None]:
+        """The embedding's parts, where it has them, and the first `frozen_stages` stages."""
 
     @abstractmethod
     def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:

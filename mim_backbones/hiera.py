@@ -9,7 +9,7 @@ Hiera: arXiv 2306.00989. Its MAE with q_pool=2, and the small one: MAE-Lite, arX
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 import torch
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from mim_backbones.archs import HieraSize, hiera_size
 from mim_backbones.backbone import MIMBackbone, grid_of
-from mim_backbones.layers.block import rising_rates
+from mim_backbones.layers.block import rising_rates, shrink_outputs
 from mim_backbones.layers.hiera_block import HieraBlock
 from mim_backbones.layers.mask_units import from_units, to_units
 from mim_backbones.layers.pos_embed import resize_pos_embed
@@ -246,23 +246,14 @@ class MIMHiera(MIMBackbone):
         for table in (self.pos_embed, self.mask_token):
             if table is not None:
                 trunc_normal_(table, std=0.02)
-        with torch.no_grad():
-            for i, block in enumerate(self.blocks):
-                block.attn.proj.weight.div_((2 * (i + 1)) ** 0.5)
-                block.mlp.fc2.weight.div_((2 * (i + 1)) ** 0.5)
+        for number, block in enumerate(self.blocks, 1):
+            shrink_outputs(block, number)
 
     # ------------------------------------------------------------------ training, loading
 
-    def _freeze(self) -> None:
-        if self.frozen_stages < 0:
-            return
-        for tensor in (self.pos_embed, self.mask_token):
-            if tensor is not None:
-                tensor.requires_grad_(False)
-        count = sum(self.depths[: self.frozen_stages])
-        for module in (self.patch_embed, *self.blocks[:count]):
-            module.eval()
-            module.requires_grad_(False)
+    def _frozen_parts(self) -> Iterator[nn.Module | Tensor | None]:
+        yield from (self.pos_embed, self.mask_token, self.patch_embed)
+        yield from self.blocks[: sum(self.depths[: self.frozen_stages])]
 
     def fit_state(
         self, state: dict[str, Tensor], source_grid: Grid | None = None

@@ -6,7 +6,7 @@
 V1: arXiv 2103.14030. V2: 2111.09883. Masked pre-training: SimMIM, 2111.09886.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn as nn
@@ -259,17 +259,10 @@ class MIMSwin(MIMBackbone):
 
     # ------------------------------------------------------------------ training, loading
 
-    def _freeze(self) -> None:
-        if self.frozen_stages < 0:
-            return
-        for tensor in (self.mask_token, self.absolute_pos_embed):
-            if tensor is not None:
-                tensor.requires_grad_(False)
-        norms = [self._norm(stage) for stage in range(self.frozen_stages)]
-        for module in (self.patch_embed, *self.layers[: self.frozen_stages], *norms):
-            if module is not None:
-                module.eval()
-                module.requires_grad_(False)
+    def _frozen_parts(self) -> Iterator[nn.Module | Tensor | None]:
+        yield from (self.mask_token, self.absolute_pos_embed, self.patch_embed)
+        yield from self.layers[: self.frozen_stages]
+        yield from (self._norm(stage) for stage in range(self.frozen_stages))
 
     def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:
         """Embedding 0, block i (over all stages) i + 1, a merging as the block before it, norms

@@ -8,7 +8,7 @@ BEiT v2 (2208.06366), MoCo v3 (2104.02057), MAE-Lite (2205.14443), DINOv2 with r
 (2309.16588) and ViTDet's windowed blocks (2203.16527).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn as nn
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mim_backbones.archs import ViTSize, vit_size
 from mim_backbones.backbone import TOKENS, MIMBackbone, check_option, grid_of
-from mim_backbones.layers.block import Block, rising_rates
+from mim_backbones.layers.block import Block, rising_rates, shrink_outputs
 from mim_backbones.layers.patch_embed import PatchEmbed
 from mim_backbones.layers.pos_embed import resize_pos_embed, sincos_pos_embed
 from mim_backbones.layers.rel_pos_bias import RelPosBias
@@ -345,26 +345,17 @@ class MIMViT(MIMBackbone):
                 trunc_normal_(token, std=0.02)
         if xavier:
             return
-        with torch.no_grad():
-            for i, block in enumerate(self.blocks):
-                block.attn.proj.weight.div_((2 * (i + 1)) ** 0.5)
-                block.mlp.fc2.weight.div_((2 * (i + 1)) ** 0.5)
+        for number, block in enumerate(self.blocks, 1):
+            shrink_outputs(block, number)
 
     # ------------------------------------------------------------------ training
 
-    def _freeze(self) -> None:
-        if self.frozen_stages < 0:
-            return
-        tokens = (self.cls_token, self.register_tokens, self.mask_token)
-        for tensor in (*tokens, self.pos_embed):
-            if tensor is not None:
-                tensor.requires_grad_(False)
-        frozen = [self.patch_embed, *self.blocks[: self.frozen_stages]]
-        if self.frozen_stages > 0 and self.rel_pos_bias is not None:
-            frozen.append(self.rel_pos_bias)  # every frozen block reads it
-        for module in frozen:
-            module.eval()
-            module.requires_grad_(False)
+    def _frozen_parts(self) -> Iterator[nn.Module | Tensor | None]:
+        yield from (self.cls_token, self.register_tokens, self.mask_token, self.pos_embed)
+        yield self.patch_embed
+        yield from self.blocks[: self.frozen_stages]
+        if self.frozen_stages > 0:
+            yield self.rel_pos_bias  # every frozen block reads it
 
     def fit_state(
         self, state: dict[str, Tensor], source_grid: Grid | None = None

@@ -1,5 +1,7 @@
 """Pre-norm transformer block: windowed or global attention, then an MLP."""
 
+from typing import Any
+
 import torch
 import torch.nn as nn
 from timm.layers import DropPath
@@ -85,6 +87,17 @@ class Block(nn.Module):
 def scaled(branch: Tensor, gamma: Tensor | None) -> Tensor:
     """The residual branch times its layer scale (D,), if there is one."""
     return branch if gamma is None else gamma * branch
+
+
+@torch.no_grad()
+def shrink_outputs(block: Any, number: int) -> None:
+    """Divide what the branches of block `number` (from 1) add to the stream by sqrt(2 number), as
+    released with BEiT and SimMIM.
+
+    block: has attn.proj and mlp.fc2, in every family with pre-norm blocks.
+    """
+    block.attn.proj.weight.div_((2 * number) ** 0.5)
+    block.mlp.fc2.weight.div_((2 * number) ** 0.5)
 
 
 def rising_rates(last: float, depth: int) -> list[float]:

@@ -4,11 +4,10 @@ Source: microsoft/unilm, beit2/modeling_pretrain.py. The cut at one deviation le
 0.0108; fine-tuning, and our backbones by themselves, cut at an absolute 2, which cuts nothing.
 """
 
-import torch
 import torch.nn as nn
 from torch import Tensor
 
-from mim_backbones.layers.block import Block
+from mim_backbones.layers.block import Block, shrink_outputs
 from mim_backbones.vit import MIMViT
 
 STD = 0.02
@@ -30,13 +29,6 @@ def draw_block(block: Block) -> None:
     for module in block.modules():
         if isinstance(module, nn.Linear):
             draw_linear(module)
-
-
-@torch.no_grad()
-def shrink_outputs(block: Block, number: int) -> None:
-    """Divide what the branches of block `number` (from 1) add to the residual by sqrt(2 number)."""
-    block.attn.proj.weight.div_((2 * number) ** 0.5)
-    block.mlp.fc2.weight.div_((2 * number) ** 0.5)
 
 
 def draw_backbone(backbone: MIMViT) -> None:
