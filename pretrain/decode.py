@@ -81,7 +81,21 @@ def decode_for(image: Image.Image, box: Box, out: int) -> tuple[Image.Image, Box
     if shrink >= 2:
         image.draft('RGB', (int(full_width / shrink), int(full_height / shrink)))
     x, y = image.size[0] / full_width, image.size[1] / full_height
-    return image.convert('RGB'), (box[0] * x, box[1] * y, box[2] * x, box[3] * y)
+    return to_rgb(image), (box[0] * x, box[1] * y, box[2] * x, box[3] * y)
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Any picture as 8-bit RGB; 16-bit grey keeps its shades (PIL's own conversion cuts at 255).
+
+    Raises:
+        ValueError: 32-bit values, of whose range the file says nothing.
+    """
+    if image.mode.startswith('I;16') or (image.mode == 'I' and image.format == 'PNG'):
+        shades = np.asarray(image).astype(np.float32) * (255 / 65535)
+        image = Image.fromarray(shades.round().astype(np.uint8))
+    if image.mode in ('I', 'F'):
+        raise ValueError(f'pixels of mode {image.mode}, whose range is not known')
+    return image.convert('RGB')
 
 
 def resize_box(rgb: Image.Image, box: Box, out: int, interpolation: str) -> np.ndarray:

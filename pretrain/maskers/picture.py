@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
 from mim_backbones.errors import UserError
-from pretrain.decode import BAD_IMAGE, open_image
+from pretrain.decode import BAD_IMAGE, open_image, to_rgb
 from pretrain.maskers.avg_dist import avg_dist
 from pretrain.maskers.units import units_to_patches
 
@@ -25,7 +25,7 @@ def read_picture(path: str | Path, size: tuple[int, int]) -> np.ndarray:
     """
     try:
         with open_image(path) as image:
-            fitted = ImageOps.fit(image.convert('RGB'), size[::-1], Image.Resampling.BILINEAR)
+            fitted = ImageOps.fit(to_rgb(image), size[::-1], Image.Resampling.BILINEAR)
     except BAD_IMAGE as error:
         raise UserError(f'image {path} cannot be decoded: {error}') from error
     return np.asarray(fitted)

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -54,3 +55,21 @@ def test_other_modes_become_rgb(tmp_path) -> None:
     for name in ('grey.png', 'palette.png'):
         with open_image(tmp_path / name) as image:
             assert read_crop(image, (0, 0, 64, 64), 32).shape == (32, 32, 3)
+
+
+def test_sixteen_bit_grey_keeps_its_shades(tmp_path) -> None:
+    shades = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
+    Image.fromarray(shades).save(tmp_path / 'deep.png')
+    Image.fromarray(shades).save(tmp_path / 'deep.tif')
+    expected = (shades / 257).round()
+    for name in ('deep.png', 'deep.tif'):
+        with open_image(tmp_path / name) as image:
+            crop = read_crop(image, (0, 0, 64, 64), 64)
+        assert (crop == expected[..., None]).all()
+
+
+@pytest.mark.parametrize('kind', [np.int32, np.float32])
+def test_values_of_unknown_range_are_no_picture(tmp_path, kind) -> None:
+    Image.fromarray(np.arange(64, dtype=kind).reshape(8, 8)).save(tmp_path / 'a.tif')
+    with open_image(tmp_path / 'a.tif') as image, pytest.raises(ValueError, match='range'):
+        read_crop(image, (0, 0, 8, 8), 8)
