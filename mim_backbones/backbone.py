@@ -20,6 +20,8 @@ from mmengine.model import BaseModule
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint as recompute
 
+from mim_backbones.errors import UserError
+
 # Last parts of the names of tokens and position tables: offsets that nothing gains from pulling
 # to zero. What published code decays of them, `LayerDecayConstructor` can too.
 TOKENS = ('cls_token', 'mask_token', 'register_tokens')
@@ -48,6 +50,7 @@ class MIMBackbone(BaseModule):
     stride: int
     num_features: tuple[int, ...]
     frozen_stages: int
+    mask_token: nn.Parameter | None
 
     @property
     def last_dim(self) -> int:
@@ -105,6 +108,18 @@ class MIMBackbone(BaseModule):
         """Names a checkpoint need not hold: they start fresh where it was trained without them."""
         fresh = ('mask_token', 'fc_norm.weight', 'fc_norm.bias')
         return {name for name, _ in self.named_parameters() if name in fresh}
+
+    def _check_mask(self, mask: Tensor, grid: tuple[int, int]) -> None:
+        """Raises UserError unless tokens of `grid` can be replaced where `mask` says."""
+        name = type(self).__name__
+        if self.mask_token is None:
+            raise UserError(f'{name}: a mask needs a backbone with mask_token=True')
+        if mask.shape[1:] != grid:
+            theirs, ours = ('x'.join(map(str, sides)) for sides in (mask.shape[1:], grid))
+            raise UserError(
+                f'{name}: a mask of {theirs} cells for an image of {ours}, {self.mask_size} px '
+                'each; the masker takes the img_size of its data set and the patch of its backbone'
+            )
 
     def _run(self, block: nn.Module, x: Tensor, *context: Any) -> Tensor:
         if self.with_cp and x.requires_grad:

@@ -213,7 +213,7 @@ class MIMHiera(MIMBackbone):
         grid = (maps.shape[-2], maps.shape[-1])
         units = to_units(maps, UNIT)
         if mask is not None and keep is None:
-            assert self.mask_token is not None, 'a mask needs a backbone with mask_token=True'
+            self._check_mask(mask, (grid[0] // UNIT, grid[1] // UNIT))
             token = self.mask_token.to(units.dtype)
             units = torch.where(mask.flatten(1)[..., None, None, None], token, units)
         positions = resize_pos_embed(self.pos_embed, self.grid, grid, num_prefix=0)

@@ -186,7 +186,7 @@ class MIMSwin(MIMBackbone):
     def _embed(self, image: Tensor, mask: Tensor | None) -> Tensor:
         x = self.patch_embed(image)
         if mask is not None:
-            assert self.mask_token is not None, 'a mask needs a backbone with mask_token=True'
+            self._check_mask(mask, (x.shape[1], x.shape[2]))
             x = torch.where(mask[..., None], self.mask_token.to(x.dtype), x)
         if self.absolute_pos_embed is not None:
             grid = (x.shape[1], x.shape[2])

@@ -292,22 +292,23 @@ class MIMViT(MIMBackbone):
     ) -> tuple[Tensor, Grid | None]:
         """Tokens (B, prefix + N, D) and their grid, None when only some are kept."""
         x = self.patch_embed(image)
-        grid: Grid | None = (x.shape[-2], x.shape[-1])
+        grid = (x.shape[-2], x.shape[-1])
         x = x.flatten(2).transpose(1, 2)
         if mask is not None:
-            assert self.mask_token is not None, 'a mask needs a backbone with mask_token=True'
+            self._check_mask(mask, grid)
             x = torch.where(mask.flatten(1)[..., None], self.mask_token.to(x.dtype), x)
         positions = self._positions(grid)
         x = x + positions[:, self.num_cls :]
         if keep is not None:
             self._refuse_relative()
-            x, grid = take(x, keep), None
+            x = take(x, keep)
         prefix = []
         if self.cls_token is not None:
             prefix.append(self.cls_token + positions[:, :1])
         if self.register_tokens is not None:
             prefix.append(self.register_tokens)
-        return torch.cat([*(t.to(x.dtype).expand(len(x), -1, -1) for t in prefix), x], dim=1), grid
+        tokens = torch.cat([*(t.to(x.dtype).expand(len(x), -1, -1) for t in prefix), x], dim=1)
+        return tokens, grid if keep is None else None
 
     def _positions(self, grid: Grid) -> Tensor:
         """(1, cls + N, D), or zeros of shape (1, cls + 1, 1) when there are none."""
@@ -326,7 +327,9 @@ class MIMViT(MIMBackbone):
         return nn.Parameter(trunc_normal_(torch.zeros(1, count, self.embed_dim), std=0.02))
 
     def _draw_weights(self) -> None:
-        """BEiT's and SimMIM's start: truncated normal, residual outputs shrink with depth.
+        """The start of BEiT's and SimMIM's fine-tuning: normal, residual outputs shrink with depth.
+
+        Their pre-training cuts at one deviation: `pretrain.methods.beit_init`.
 
         Beside the fixed sin-cos table, whose values are near 1, tokens of that size would drown;
         there MAE's start is taken: Xavier, over a whole patch for the projection.

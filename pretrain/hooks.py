@@ -11,6 +11,8 @@ from mmengine.runner import Runner
 from mim_backbones.errors import UserError
 from pretrain.registry import HOOKS
 
+ADVICE = 'resume from the last checkpoint with a smaller learning rate or precision fp32'
+
 
 @HOOKS.register_module()
 class SkippedImages(Hook):
@@ -53,9 +55,10 @@ class SeededSteps(Hook):
 
 @HOOKS.register_module()
 class FiniteLoss(Hook):
-    """Stop at the first loss that is not finite instead of training on.
+    """Stop at a loss that is not finite instead of training on, and save no broken weights.
 
-    Looks every `interval` steps: reading a value off the device waits for it.
+    Looks at the losses every `interval` steps: reading a value off the device waits for it. The
+    last checkpoint is therefore always one to resume from.
     """
 
     def __init__(self, interval: int = 10) -> None:
@@ -69,8 +72,15 @@ class FiniteLoss(Hook):
         for name, value in outputs.items():
             if 'loss' in name and not torch.isfinite(value).all():
                 raise UserError(
-                    f'{name} is {float(value)} at iteration {runner.iter + 1}; resume from the '
-                    'last checkpoint with a smaller learning rate or precision fp32'
+                    f'{name} is {float(value)} at iteration {runner.iter + 1}; {ADVICE}'
+                )
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        for name, value in checkpoint['state_dict'].items():
+            if not torch.isfinite(value).all():
+                raise UserError(
+                    f'{name} is not finite after iteration {runner.iter}, so no checkpoint is '
+                    f'written; {ADVICE}'
                 )
 
 

@@ -10,6 +10,7 @@ img_size = 224
 patch_size = 16
 
 model = dict(
+    cut_start=True,   # as released
     backbone=dict(
         _delete_=True, type='mim_backbones.MIMViT', arch='base',
         img_size=img_size, patch_size=patch_size,

@@ -9,6 +9,7 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from mim_backbones.backbone import MIMBackbone
+from mim_backbones.errors import UserError
 from mim_backbones.registry import MODELS as BACKBONES
 from pretrain.heads.wiring import build_head
 from pretrain.registry import MODELS, build
@@ -43,8 +44,14 @@ class MaskedImageModel(BaseModel):
         self.target: Target = build(MODELS, target)
         self.head: nn.Module = build_head(head, self.backbone, self.target)
 
-    def forward(self, image: Tensor, mask: Tensor, mode: str = 'tensor') -> Any:
-        """mode 'loss': dict of losses; 'predict' or 'tensor': the prediction (B, C, h, w)."""
+    def forward(self, image: Tensor, mask: Tensor | None = None, mode: str = 'tensor') -> Any:
+        """mode 'loss': dict of losses; 'predict' or 'tensor': the prediction (B, C, h, w).
+
+        Raises:
+            UserError: a loss without a mask, or one of another grid than the image's.
+        """
+        if mask is None and mode == 'loss':
+            raise UserError(f'{type(self).__name__}: the data set of the recipe has no masker')
         if mode == 'loss':
             return self.loss(image, mask)
         return self.predict(image, mask)
@@ -54,7 +61,7 @@ class MaskedImageModel(BaseModel):
         """image (B, 3, H, W) normalised; mask (B, H/m, W/m) bool, True = hidden. No randomness."""
 
     @abstractmethod
-    def predict(self, image: Tensor, mask: Tensor) -> Tensor:
+    def predict(self, image: Tensor, mask: Tensor | None) -> Tensor:
         """What the head says, in the target's units."""
 
     @torch.no_grad()

@@ -1,7 +1,8 @@
-"""The start of BEiT's pre-training: normal values of deviation 0.02, none larger than 0.02.
+"""The start of BEiT's and of SimMIM's ViT pre-training: N(0, 0.02^2), no value above 0.02.
 
-Source: microsoft/unilm, beit2/modeling_pretrain.py. The cut at one deviation leaves a deviation of
-0.0108; fine-tuning, and our backbones by themselves, cut at an absolute 2, which cuts nothing.
+Source: microsoft/unilm, beit2/modeling_pretrain.py; microsoft/SimMIM, models/simmim.py. The cut at
+one deviation leaves a deviation of 0.0108; fine-tuning, and our backbones by themselves, cut at an
+absolute 2, which cuts nothing.
 """
 
 import torch.nn as nn
@@ -32,7 +33,7 @@ def draw_block(block: Block) -> None:
 
 
 def draw_backbone(backbone: MIMViT) -> None:
-    """Draw all of a MIMViT again as BEiT's pre-training does."""
+    """Draw all of a MIMViT again as pre-training does."""
     draw_linear(backbone.patch_embed.proj)
     tokens = (backbone.cls_token, backbone.mask_token, backbone.register_tokens)
     for tensor in (*tokens, backbone.pos_embed):

@@ -19,8 +19,10 @@ import torch
 from torch import Tensor
 
 from mim_backbones.backbone import check_option
+from mim_backbones.vit import MIMViT
 from pretrain.losses import LOSSES, hidden_positions
 from pretrain.methods.base import MaskedImageModel
+from pretrain.methods.beit_init import draw_backbone
 from pretrain.registry import MODELS
 
 
@@ -34,9 +36,12 @@ class SimMIM(MaskedImageModel):
             default: the first that fits.
         area: 'masked' counts what is hidden, 'all' the whole image.
         beta: where 'smooth_l1' turns from a parabola into a line, in the target's units.
+        cut_start: draw a MIMViT as the released pre-training does, no weight above one deviation.
+            A Swin's own start is the released one.
 
     Raises:
-        ValueError: no such option, or a loss that does not fit the target.
+        ValueError: no such option, a loss that does not fit the target, or cut_start with another
+            backbone than a MIMViT.
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class SimMIM(MaskedImageModel):
         loss: str | None = None,
         area: str = 'masked',
         beta: float = 1.0,
+        cut_start: bool = False,
         data_preprocessor: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(backbone, target, head, data_preprocessor)
@@ -56,6 +62,10 @@ class SimMIM(MaskedImageModel):
         check_option('SimMIM', 'area', area, ('masked', 'all'))
         self.criterion = partial(fitting[loss], beta=beta) if loss == 'smooth_l1' else fitting[loss]
         self.area = area
+        if cut_start:
+            if not isinstance(self.backbone, MIMViT):
+                raise ValueError(f'SimMIM: cut_start is for MIMViT, not {backbone["type"]}')
+            draw_backbone(self.backbone)
 
     def loss(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """image (B, 3, H, W) normalised; mask (B, H/m, W/m) bool, True = hidden."""
@@ -65,6 +75,6 @@ class SimMIM(MaskedImageModel):
         pred = self.predict(image, mask)
         return {'loss': self.criterion(pred, self.target_of(image), counted)}
 
-    def predict(self, image: Tensor, mask: Tensor) -> Tensor:
+    def predict(self, image: Tensor, mask: Tensor | None) -> Tensor:
         """What the head says (B, C, h, w), of the visible part too."""
         return self.head(self.backbone.forward_tokens(image, mask))

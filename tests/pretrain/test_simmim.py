@@ -2,17 +2,46 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 
+from mim_backbones.errors import UserError
 from pretrain.methods.simmim import SimMIM
 
 
-def simmim(dim: int, depth: int, heads: int, img_size: int, patch_size: int, **options) -> SimMIM:
+def simmim(
+    dim: int, depth: int, heads: int, img_size: int, patch_size: int, cut_start: bool = False
+) -> SimMIM:
     return SimMIM(
         backbone=dict(
             type='mim_backbones.MIMViT', arch=dict(embed_dim=dim, depth=depth, num_heads=heads),
-            img_size=img_size, patch_size=patch_size, mask_token=True, **options),
+            img_size=img_size, patch_size=patch_size, mask_token=True),
         target=dict(type='PixelTarget'),
         head=dict(type='PixelShuffleHead'),
+        cut_start=cut_start,
     )  # fmt: skip
+
+
+def test_cut_start_is_the_released_pre_training_start() -> None:
+    wide, cut = (simmim(64, 2, 2, 32, 8, cut_start=start) for start in (False, True))
+    for model, deviation in ((wide, 0.02), (cut, 0.0108)):
+        weight = model.backbone.blocks[0].attn.qkv.weight
+        assert weight.std().item() == pytest.approx(deviation, rel=0.05)
+    assert max(weight.abs().max(), cut.backbone.mask_token.abs().max()) <= 0.02
+    second = cut.backbone.blocks[1].mlp.fc2.weight
+    assert second.std().item() == pytest.approx(0.0108 / 4**0.5, rel=0.05)
+    with pytest.raises(ValueError, match='cut_start is for MIMViT'):
+        SimMIM(dict(type='mim_backbones.MIMSwin', mask_token=True), cut_start=True)
+
+
+@pytest.mark.parametrize(
+    ('mask', 'message'),
+    [
+        (torch.zeros(2, 8, 8, dtype=torch.bool), 'a mask of 8x8 cells for an image of 4x4, 8 px'),
+        (torch.zeros(2, 2, 8, dtype=torch.bool), 'a mask of 2x8 cells for an image of 4x4, 8 px'),
+        (None, 'SimMIM: the data set of the recipe has no masker'),
+    ],
+)
+def test_masks_that_do_not_fit(mask, message) -> None:
+    with pytest.raises(UserError, match=message):
+        simmim(32, 1, 2, 32, 8)(torch.randn(2, 3, 32, 32), mask, mode='loss')
 
 
 def test_loss_draws_nothing_and_only_the_hidden_part_counts() -> None:

@@ -119,10 +119,20 @@ def test_bad_images_are_skipped_named_and_limited(images, tmp_path) -> None:
     )
 
 
+def test_broken_weights_are_not_saved(images, tmp_path) -> None:
+    result = train(tmp_path / 'x', images, 'optim_wrapper.optimizer.lr=1e30')
+    assert result.returncode == 1
+    last = result.stderr.strip().splitlines()[-1]
+    assert 'is not finite after iteration 4, so no checkpoint is written' in last
+    assert not list((tmp_path / 'x').glob('*.pth'))
+
+
 @pytest.mark.parametrize(('options', 'message'), [
     (['train_dataloader.dataset.root=/no/such/folder'], 'folder /no/such/folder is not there'),
     (['train_dataloader.batchsize=4'], "did you mean 'batch_size'"),
     (['train_dataloader.dataset.masker.unit_px=20'], 'must divide each other'),
+    (['train_dataloader.dataset.img_size=64'], 'a mask of 4x4 cells for an image of 8x8, 8 px'),
+    (['model.backbone.mask_token=False'], 'a mask needs a backbone with mask_token=True'),
     (['optim_wrapper.optimizer.type=AdamWW'], "nothing is registered as 'AdamWW'"),
 ])  # fmt: skip
 def test_mistakes_end_in_one_line(images, tmp_path, options, message) -> None:
