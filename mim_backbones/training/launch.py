@@ -16,6 +16,7 @@ from mim_backbones.training.config_check import check_config
 from mim_backbones.training.distributed import init_distributed
 from mim_backbones.training.host_memory import keep_freed_memory
 from mim_backbones.training.resume import allow_own_checkpoints
+from mim_backbones.training.runner import AccumulatingRunner
 
 BUILDERS = {'build_from_cfg', 'build_scheduler_from_cfg'}  # of mmengine's registries
 
@@ -57,7 +58,7 @@ def build_runner(cfg: Config) -> Runner:
     # The Runner reads this key only when it chooses the wrapper itself.
     wrapper.setdefault('find_unused_parameters', cfg.get('find_unused_parameters', False))
     with build_errors_in_one_line(str(cfg.filename)):
-        return Runner.from_cfg(cfg)
+        return AccumulatingRunner.from_cfg(cfg)
 
 
 @contextmanager
