@@ -27,9 +27,7 @@ def default_parallel() -> int:
     return 1 if torch.cuda.is_available() else min(2, cores())
 
 
-def start_process(
-    command: Sequence[str], log: Path, threads: int, cwd: Path | None = None
-) -> subprocess.Popen:
+def start_process(command: Sequence[str], log: Path, threads: int) -> subprocess.Popen:
     """Start a command in a process group of its own; all it says goes to `log`."""
     own = {
         'OMP_NUM_THREADS': str(threads),
@@ -41,7 +39,6 @@ def start_process(
             command,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            cwd=cwd,
             env={**os.environ, **own},
             start_new_session=True,  # Ctrl-C reaches the caller alone, which then ends the others
         )

@@ -62,7 +62,7 @@ def pretrain_rows(
 
     def start(training: Training) -> subprocess.Popen:
         command = training_command(training.row, training.settings)
-        return start_process(command, training.row.log, threads, cwd=ROOT)
+        return start_process(command, training.row.log, threads)
 
     def note(training: Training, code: int, seconds: float) -> None:
         row, steps = training.row, training.settings.steps

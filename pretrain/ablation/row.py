@@ -5,12 +5,15 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 from mmengine.config import Config
 
 from mim_backbones.atomic_file import write_bytes_atomically
 from mim_backbones.errors import UserError
 from pretrain.ablation.study import Study, Tier
+from pretrain.registry import TRANSFORMS, build
 
+SHARE_SAMPLES = 256
 BASE = re.compile(r'^_base_ = .*$', re.MULTILINE)
 
 
@@ -29,7 +32,7 @@ def row_config(text: str, base: Path) -> str:
 class Settings:
     """Everything that a row's weights depend on beside the code.
 
-    config: SHA-256 of the whole config, bases included.
+    config: SHA-256 of the whole config, bases included, and of the files that its target reads.
     steps: of the optimizer.
     data: folder of the images.
     """
@@ -79,6 +82,12 @@ class Row:
         write_bytes_atomically(self.config, self.text.encode())
         write_bytes_atomically(kept, content.encode())
         return self.finished()
+
+    def hidden_share(self) -> float:
+        """What its masker hides: whole units, so not always the ratio a row is named for."""
+        cfg = self.resolved()
+        masker = build(TRANSFORMS, cfg.train_dataloader.dataset.masker)
+        return float(masker.batch(SHARE_SAMPLES, np.random.default_rng(0)).mean())
 
     def resolved(self) -> Config:
         """The whole config, bases included."""

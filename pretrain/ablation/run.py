@@ -89,10 +89,14 @@ def ending_of(outcome: Outcome) -> str:
 def settings_of(row: Row, plan: Plan, images: str) -> Settings:
     """What the row's weights depend on; its steps are whole epochs of its recipe."""
     cfg = row.resolved()
-    content = json.dumps(cfg.to_dict(), sort_keys=True, default=str)
+    digest = hashlib.sha256(json.dumps(cfg.to_dict(), sort_keys=True, default=str).encode())
+    target = cfg.model.get('target', {})
+    for path in (target.get('palette'), target.get('tokenizer', {}).get('checkpoint')):
+        if isinstance(path, str) and Path(path).is_file():
+            digest.update(Path(path).read_bytes())
     epochs = cfg.train_cfg.max_epochs
     return Settings(
-        config=hashlib.sha256(content.encode()).hexdigest(),
+        config=digest.hexdigest(),
         steps=epochs * whole_epochs(plan.steps, epochs),
         seed=plan.seed,
         data=images,
@@ -117,7 +121,7 @@ def report(plan: Plan, rows: list[Row], finished: dict[str, Finished]) -> Path |
     write_bytes_atomically(figures, published_csv(plan).encode())
     title = f'{plan.study.method} ablation: {plan.axis.title} ({plan.tier.name})'
     words = [str(plan.out / 'results'), '--out', str(out), '--title', title]
-    words += ['--beside', str(figures), '--note', plan.axis.note]
+    words += ['--beside', str(figures), '--note', note(plan, rows)]
     for row in rows:
         if row.name in finished and (drawn := row.picture()):
             words += ['--picture', f'{row.name}={drawn}']
@@ -125,6 +129,15 @@ def report(plan: Plan, rows: list[Row], finished: dict[str, Finished]) -> Path |
     if plan.axis.default in finished:
         words += ['--baseline', plan.axis.default]
     return out / 'report.html' if mimbench('report', *words) else None
+
+
+def note(plan: Plan, rows: list[Row]) -> str:
+    """What is known of the axis, and what the rows hide where that is not the same."""
+    shares = {row.name: f'{row.hidden_share():.0%}' for row in rows}
+    if len(set(shares.values())) == 1:
+        return plan.axis.note
+    listed = ', '.join(f'{name} {share}' for name, share in shares.items())
+    return f'{plan.axis.note} Hidden here, in whole units: {listed}.'.strip()
 
 
 def published_csv(plan: Plan) -> str:

@@ -73,7 +73,8 @@ class RandomPatchMasker(UnitMasker):
         ratio: share of squares to hide, rounded up to whole squares.
 
     Raises:
-        ValueError: sizes that do not divide each other, or a ratio outside (0, 1).
+        ValueError: sizes that do not divide each other, a ratio outside (0, 1) or one that hides
+            everything.
     """
 
     def __init__(
@@ -85,6 +86,12 @@ class RandomPatchMasker(UnitMasker):
     ) -> None:
         super().__init__(img_size, patch_size, unit_px)
         self.ratio = self.check_ratio(ratio)
+        cells = self.units[0] * self.units[1]
+        if ceil(cells * ratio) == cells:
+            raise ValueError(
+                f'{self.name}: ratio {ratio} of {cells} units hides all of them; give smaller '
+                'units or a smaller ratio'
+            )
 
     def __call__(self, rng: np.random.Generator | np.random.RandomState) -> np.ndarray:
         """A mask (H/p, W/p) bool, True = hidden."""

@@ -90,6 +90,9 @@ def test_rows_are_trained_evaluated_and_reported_once(pretended, world, tmp_path
     assert figures['ratio_0.6']['status'] == 'read'
     assert figures['ratio_0.4']['value'] == ''
 
+    said = report[report.index('--note') + 1]
+    assert said.endswith('ratio_0.2 25%, ratio_0.4 44%, ratio_0.6 62%, ratio_0.8 81%.')
+
     invoke(*words, '--pretrain-steps', 20, '--finetune-steps', 5)
     assert pretended['trained'] == rows
     with pytest.raises(UserError, match=r'ratio_0\.2 with steps \d+, not \d+;'):
@@ -104,6 +107,22 @@ def test_a_row_that_fails_does_not_stop_the_others(pretended, world, tmp_path) -
     assert [row['failure'] for row in record['rows']] == ['no space left (log: x)', None]
     report = pretended['commands'][1]
     assert '--baseline' not in report  # it is the row that failed
+    assert 'Hidden here' not in report[report.index('--note') + 1]  # the same in both rows
+
+
+def test_a_file_that_the_target_reads_counts(pretended, world, tmp_path, monkeypatch) -> None:
+    """It is looked for where the user is, and another one of that name makes another row."""
+    monkeypatch.chdir(tmp_path)
+    words = ['simmim', '--axis', 'target', '--rows', 'target_clusters_512', '--data', world,
+             '--out', tmp_path / 'out']  # fmt: skip
+    palette = tmp_path / 'data' / 'palette_512.json'
+    palette.parent.mkdir()
+    palette.write_text('one')
+    assert invoke(*words)[0] == 0
+    assert invoke(*words)[0] == 0
+    palette.write_text('another')
+    with pytest.raises(UserError, match='target_clusters_512 with another recipe'):
+        invoke(*words)
 
 
 @pytest.mark.parametrize(

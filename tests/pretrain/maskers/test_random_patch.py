@@ -81,6 +81,8 @@ def test_a_large_batch_in_several_parts() -> None:
         ((96, 0, 32), 'positive'),
         ((96, 8, 32, 1.0), 'ratio'),
         ((96, 8, 32, 0.0), 'ratio'),
+        ((64, 8, 32, 0.8), 'ratio 0.8 of 4 units hides all'),
+        ((64, 8, 64, 0.1), 'ratio 0.1 of 1 units hides all'),
     ],
 )
 def test_bad_sizes_and_ratios(sizes, message) -> None:
