@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mim_backbones.errors import UserError
 from pretrain.palette import read_palette
 from pretrain.registry import MODELS
 from pretrain.targets.base import Target, check_reduction
@@ -19,12 +20,12 @@ class ColourClusters(Target):
 
     Args:
         palette: a palette file (see `pretrain.palette`), or a number: so many colours, which the
-            weights of a checkpoint then fill in.
+            weights of a checkpoint then fill in; until they have, there is no target.
         reduce: r; the colours are those of the mean of r x r pixels.
 
     Raises:
-        ValueError: `reduce` is no whole number.
-        UserError: the file is no palette.
+        ValueError: `reduce` is no whole number, or a palette of fewer than two colours.
+        UserError: the file is no palette, or at the first image: the number was never filled in.
     """
 
     kind = 'ids'
@@ -34,9 +35,12 @@ class ColourClusters(Target):
         super().__init__()
         check_reduction('ColourClusters', reduce)
         empty = isinstance(palette, int)
+        if empty and palette < 2:
+            raise ValueError(f'ColourClusters: palette={palette}; give a file, or 2 or more')
         colours = torch.zeros(palette, 3) if empty else torch.from_numpy(read_palette(palette))
         # In the state dict: a checkpoint draws its predictions without the file.
         self.register_buffer('palette', colours)
+        self.filled = not empty
         self.channels = len(colours)
         self.stride = reduce
 
@@ -49,9 +53,23 @@ class ColourClusters(Target):
 
     def nearest(self, colours: Tensor) -> Tensor:
         """(N, 3) -> (N,) int64; the earlier colour where two are equally near."""
+        palette = self.filled_palette()
         # |x - c|^2 without |x|^2, which is the same for all c.
-        return (self.palette.square().sum(1) - 2 * colours @ self.palette.T).argmin(1)
+        return (palette.square().sum(1) - 2 * colours @ palette.T).argmin(1)
 
     def pixels(self, pred: Tensor, image: Tensor) -> Tensor:
         """The most likely colour."""
-        return self.palette[pred.argmax(1)].movedim(-1, 1)
+        return self.filled_palette()[pred.argmax(1)].movedim(-1, 1)
+
+    def filled_palette(self) -> Tensor:
+        """The colours; UserError while nothing has filled them in."""
+        if not self.filled:
+            # Looked at until it is there and then never again: looking waits for the device.
+            self.filled = bool(self.palette.any())
+        if not self.filled:
+            raise UserError(
+                f'ColourClusters: palette={len(self.palette)} is a number of colours without the '
+                'colours, as for loading a checkpoint; give a palette file: '
+                'mimbench palette IMAGES --out palette.json'
+            )
+        return self.palette

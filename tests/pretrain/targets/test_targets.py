@@ -113,6 +113,27 @@ def test_a_palette_travels_with_the_weights(palette) -> None:
     assert torch.equal(target(image), empty(image))
 
 
+def test_a_number_of_colours_is_no_target_before_the_weights_come(palette) -> None:
+    empty, image = ColourClusters(3), torch.rand(1, 3, 8, 8)
+    for use in (lambda: empty(image), lambda: empty.pixels(torch.rand(1, 3, 8, 8), image)):
+        with pytest.raises(UserError, match=r'palette=3 .* give a palette file'):
+            use()
+    empty.load_state_dict(ColourClusters(palette).state_dict())
+    empty(image)
+
+
+@pytest.mark.parametrize('loaded', [True, False])
+def test_a_palette_that_is_there_is_looked_at_once_at_most(palette, monkeypatch, loaded) -> None:
+    target, image = ColourClusters(3 if loaded else palette), torch.rand(1, 3, 8, 8)
+    looks, look = [], torch.Tensor.any
+    monkeypatch.setattr(torch.Tensor, 'any', lambda self: looks.append(1) or look(self))
+    if loaded:
+        target.load_state_dict(ColourClusters(palette).state_dict())
+    for _ in range(3):
+        target(image)
+    assert len(looks) == int(loaded)
+
+
 def test_pixels_of_the_true_target_are_the_image() -> None:
     image = torch.randn(2, 3, 32, 32)
     for target in (PixelTarget(), NormalisedTarget(window=7)):
@@ -122,6 +143,8 @@ def test_pixels_of_the_true_target_are_the_image() -> None:
 @pytest.mark.parametrize(('make', 'message'), [
     (lambda: NormalisedTarget(window=46), 'odd'),
     (lambda: ColourBins(bins=1), 'at least 2'),
+    (lambda: ColourClusters(0), 'palette=0; give a file'),
+    (lambda: ColourClusters(-1), 'palette=-1; give a file'),
     (lambda: PixelTarget(reduce=0), 'whole number'),
     (lambda: PixelTarget(reduce=1.5), 'whole number'),
 ])  # fmt: skip
