@@ -34,8 +34,10 @@ class ColourBins(Target):
         self.stride = reduce
 
     def forward(self, image: Tensor) -> Tensor:
-        # By 255 and not 256 levels: no level lies on the edge of a bin but the two outermost,
-        # so that rounding in (de)normalisation moves none of them.
+        # Of 255 and not 256 levels: with 8 or 256 bins no level lies on an edge between two, so
+        # that rounding in (de)normalisation moves none. It can move those on an edge, which a
+        # number of bins with a factor 3, 5 or 17 has (51: each fifth level), and so can means of
+        # several pixels: they lie as near to the one bin as to the other.
         ids = (F.avg_pool2d(image, self.stride) * self.bins).floor()
         return ids.clamp(0, self.bins - 1).long()
 
