@@ -38,12 +38,16 @@ class FrozenTokenizer(Frozen):
             that lie between two codes; 'same' takes the surrounding precision.
 
     Raises:
-        ValueError: no such precision.
+        ValueError: no such precision, or no tokenizer.
     """
 
     def __init__(self, net: nn.Module, precision: str = 'fp32') -> None:
         if precision not in PRECISIONS:
             raise ValueError(f'tokenizer precision {precision!r}; known: {", ".join(PRECISIONS)}')
+        if not (hasattr(net, 'codes') and hasattr(net, 'encode')):
+            raise ValueError(
+                f'{type(net).__name__} is no tokenizer; one has `codes` and `encode(image) -> ids`'
+            )
         super().__init__(net)
         self.precision = precision
         self.codes = int(net.codes)

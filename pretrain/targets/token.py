@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -19,25 +20,26 @@ class TokenTarget(Target):
     as in BEiT. The tokenizer is in no state dict and no optimizer.
 
     Args:
-        tokenizer: config of a tokenizer: `codes`, `input_size` (or None: any) and
-            `encode(image) -> ids (B, h, w)`.
+        tokenizer: a tokenizer or its config: `codes`, `encode(image) -> ids (B, h, w)`, and
+            `input_size` unless images of any size are good.
         stride: s, image pixels per token and side.
 
     Raises:
-        ValueError: at the first image, when the tokenizer's grid is not the target's.
+        ValueError: no tokenizer; or at the first image, when its grid is not the target's.
     """
 
     kind = 'ids'
     drawable = False
 
-    def __init__(self, tokenizer: dict[str, Any], stride: int = 16) -> None:
+    def __init__(self, tokenizer: nn.Module | dict[str, Any], stride: int = 16) -> None:
         super().__init__()
-        self.tokenizer = FrozenTokenizer(build(MODELS, tokenizer))
+        net = tokenizer if isinstance(tokenizer, nn.Module) else build(MODELS, tokenizer)
+        self.tokenizer = FrozenTokenizer(net)
         self.channels = self.tokenizer.codes
         self.stride = stride
 
     def forward(self, image: Tensor) -> Tensor:
-        size = self.tokenizer.net.input_size
+        size = getattr(self.tokenizer.net, 'input_size', None)
         seen = image
         if size is not None and image.shape[-2:] != (size, size):
             seen = F.interpolate(

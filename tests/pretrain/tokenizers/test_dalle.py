@@ -139,5 +139,29 @@ def test_half_the_image_size_gives_a_token_per_16_px(tmp_path, monkeypatch) -> N
     assert target(torch.rand(2, 3, 64, 64)).shape == (2, 4, 4)
     assert target.channels == CODES
     assert not target.state_dict() and not list(target.parameters())
+    same = TokenTarget(DalleTokenizer(str(tmp_path / 'encoder.pth'), input_size=32))
+    image = torch.rand(2, 3, 64, 64)
+    assert torch.equal(same(image), target(image))
     with pytest.raises(ValueError, match=r'4x4 tokens for 32x32 px, the target 8x8'):
         target(torch.rand(1, 3, 128, 128))
+
+
+class Halves(nn.Module):
+    """A tokenizer of any images' left and right half: the least there is to one."""
+
+    codes = 2
+
+    def encode(self, image: torch.Tensor) -> torch.Tensor:
+        return torch.arange(2).expand(len(image), 1, 2)
+
+
+def test_any_module_that_names_tokens_is_a_tokenizer() -> None:
+    target = TokenTarget(Halves())
+    assert target.channels == 2
+    assert target(torch.rand(3, 3, 16, 32)).tolist() == [[[0, 1]]] * 3
+
+
+@pytest.mark.parametrize('given', [nn.Linear(1, 1), {'type': 'PixelTarget'}])
+def test_what_names_no_tokens_is_refused(given) -> None:
+    with pytest.raises(ValueError, match=r'(Linear|PixelTarget) is no tokenizer; .* `encode'):
+        TokenTarget(given)
