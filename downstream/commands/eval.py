@@ -13,6 +13,8 @@ TASKS = {
     'coco': 'detection', 'ade20k': 'segmentation', 'lasot': 'tracking',
 }  # fmt: skip
 
+LARGEST_SEED = 2**31 - 1  # half of what NumPy's global state takes: workers add their number
+
 
 class EvalCommand(ListCommand):
     """`--tasks a b c` takes several words too."""
@@ -36,7 +38,10 @@ class EvalCommand(ListCommand):
     help='detection, segmentation, tracking. [default: all]',
 )  # fmt: skip
 @click.option('--tier', default='smoke', show_default=True, help='smoke.')
-@click.option('--seed', 'seeds', multiple=True, type=int, default=[0], help='Repeatable.')
+@click.option(
+    '--seed', 'seeds', multiple=True, type=click.IntRange(0, LARGEST_SEED), default=[0],
+    help='Repeatable.',
+)  # fmt: skip
 @click.option(
     '--jobs', 'parallel', type=click.IntRange(min=1),
     help='Jobs at a time. [default: 2 on a CPU of two cores or more, else 1]',

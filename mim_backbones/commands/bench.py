@@ -19,8 +19,9 @@ bench.add_command(step)
 
 @bench.command()
 @click.option(
-    '--repeats', default=5, show_default=True, help='Timed calls per op; the median counts.'
-)
+    '--repeats', type=click.IntRange(min=1), default=5, show_default=True,
+    help='Timed calls per op; the median counts.',
+)  # fmt: skip
 @click.option(
     '--threads', type=click.IntRange(min=1), help="CPU threads; torch's choice if not given."
 )
@@ -67,8 +68,14 @@ def ops(repeats: int, threads: int | None, as_json: bool) -> None:
     show_default=True,
     help='Tokens of the square grid; may be given several times.',
 )
-@click.option('--heads', default=6, show_default=True, help='Heads of 64 channels.')
-@click.option('--repeats', default=3, show_default=True, help='Timed calls; the median counts.')
+@click.option(
+    '--heads', type=click.IntRange(min=1), default=6, show_default=True,
+    help='Heads of 64 channels.',
+)  # fmt: skip
+@click.option(
+    '--repeats', type=click.IntRange(min=1), default=3, show_default=True,
+    help='Timed calls; the median counts.',
+)  # fmt: skip
 @click.option(
     '--threads', type=click.IntRange(min=1), help="CPU threads; torch's choice if not given."
 )

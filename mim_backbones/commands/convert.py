@@ -17,7 +17,7 @@ from mim_backbones.errors import UserError
     type=click.Choice(['mimbench', 'timm', 'openmmlab', 'safetensors']),
     help='Whose names; safetensors: ours in that format.',
 )  # fmt: skip
-@click.option('--num-heads', type=int, help='Where the weights do not show it.')
+@click.option('--num-heads', type=click.IntRange(1), help='Where the weights do not show it.')
 @click.option(
     '--weights', type=click.Choice(['auto', 'ema', 'plain']), default='auto', show_default=True,
     help='Averaged or plain weights, where IN has both.',

@@ -9,10 +9,18 @@ import click
 @click.argument('checkpoint', type=click.Path(path_type=Path))
 @click.argument('tokenizer', type=click.Path(path_type=Path))
 @click.argument('images', type=click.Path(path_type=Path))
-@click.option('--count', default=64, show_default=True, help='Images taken from a folder.')
-@click.option('--seed', default=0, show_default=True, help='Of the masks.')
-@click.option('--token-size', type=int, help="The tokenizer's view in pixels; its own if left out.")
-@click.option('--early-layers', type=int, help='Of BEiT v2, where the file does not say.')
+@click.option(
+    '--count', type=click.IntRange(1), default=64, show_default=True,
+    help='Images taken from a folder.',
+)  # fmt: skip
+@click.option('--seed', type=click.IntRange(0), default=0, show_default=True, help='Of the masks.')
+@click.option(
+    '--token-size', type=click.IntRange(1),
+    help="The tokenizer's view in pixels; its own if left out.",
+)  # fmt: skip
+@click.option(
+    '--early-layers', type=click.IntRange(1), help='Of BEiT v2, where the file does not say.'
+)
 @click.option('--json', 'as_json', is_flag=True, help='One JSON object on standard output.')
 def tokens(
     checkpoint: Path,

@@ -18,8 +18,11 @@ import click
     '--count', type=click.IntRange(1), default=2000, show_default=True,
     help='Images taken from a folder, evenly.',
 )  # fmt: skip
-@click.option('--img-size', default=192, show_default=True, help='Side images are resized to.')
-@click.option('--seed', default=0, show_default=True)
+@click.option(
+    '--img-size', type=click.IntRange(1), default=192, show_default=True,
+    help='Side images are resized to.',
+)  # fmt: skip
+@click.option('--seed', type=click.IntRange(0), default=0, show_default=True)
 @click.option('--json', 'as_json', is_flag=True, help='Print the report as JSON.')
 def palette(
     images: Path, colours: int, out: Path, pixels: int, count: int, img_size: int, seed: int,

@@ -9,8 +9,11 @@ import click
 @click.argument('checkpoint', type=click.Path(path_type=Path))
 @click.argument('images', type=click.Path(path_type=Path))
 @click.option('--out', type=click.Path(path_type=Path), default='reconstruction.png')
-@click.option('--count', default=5, show_default=True, help='Images taken from a folder.')
-@click.option('--seed', default=0, show_default=True, help='Of the masks.')
+@click.option(
+    '--count', type=click.IntRange(1), default=5, show_default=True,
+    help='Images taken from a folder.',
+)  # fmt: skip
+@click.option('--seed', type=click.IntRange(0), default=0, show_default=True, help='Of the masks.')
 @click.option('--scale', type=click.IntRange(1), help='Enlarge each pixel this many times.')
 @click.option(
     '--config', type=click.Path(path_type=Path),

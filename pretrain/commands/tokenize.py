@@ -9,8 +9,11 @@ import click
 @click.argument('tokenizer', type=click.Path(path_type=Path))
 @click.argument('images', type=click.Path(path_type=Path))
 @click.option('--out', type=click.Path(path_type=Path), default='token_ids.npz', show_default=True)
-@click.option('--token-size', type=int, help="The tokenizer's view in pixels; its own if left out.")
-@click.option('--batch-size', default=32, show_default=True)
+@click.option(
+    '--token-size', type=click.IntRange(1),
+    help="The tokenizer's view in pixels; its own if left out.",
+)  # fmt: skip
+@click.option('--batch-size', type=click.IntRange(1), default=32, show_default=True)
 def tokenize(
     tokenizer: Path, images: Path, out: Path, token_size: int | None, batch_size: int
 ) -> None:

@@ -14,6 +14,7 @@ from pretrain.maskers.rectangle import rectangles
 from pretrain.maskers.units import Grid, UnitMasker
 from pretrain.registry import TRANSFORMS
 
+LARGEST_ASPECT = 1000  # no grid is as long; far beyond it, sides in cells overflow
 TRIES = 10  # for each rectangle, after which the mask has found no more
 
 
@@ -163,10 +164,11 @@ class BlockwiseMasker(UnitMasker):
                 'min_block is 1 or more and max_block no smaller'
             )
         largest = 1 / min_aspect if max_aspect is None and min_aspect > 0 else max_aspect
-        if min_aspect <= 0 or largest is None or largest < min_aspect:
+        # Written so that NaN fails too.
+        if largest is None or not 1 / LARGEST_ASPECT <= min_aspect <= largest <= LARGEST_ASPECT:
             raise ValueError(
-                f'{self.name}: aspects from {min_aspect} to {max_aspect} are no range; '
-                'min_aspect is positive and max_aspect no smaller'
+                f'{self.name}: aspects from {min_aspect} to {max_aspect} are no range; min_aspect '
+                f'is {1 / LARGEST_ASPECT} or more and max_aspect no smaller, up to {LARGEST_ASPECT}'
             )
         self.rules: dict[str, Any] = {
             'min_block': min_block,

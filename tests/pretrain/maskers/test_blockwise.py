@@ -1,3 +1,5 @@
+from math import inf, nan
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -93,6 +95,10 @@ def test_sizes_in_pixels() -> None:
         ({'count': 75, 'min_block': 0}, 'areas from 0'),
         ({'count': 75, 'min_aspect': 0}, 'aspects from 0'),
         ({'count': 75, 'min_aspect': 2, 'max_aspect': 1}, 'aspects from 2 to 1'),
+        ({'count': 75, 'max_aspect': nan}, 'aspects from 0.3 to nan'),
+        ({'count': 75, 'max_aspect': inf}, 'aspects from 0.3 to inf'),
+        ({'count': 75, 'min_aspect': nan}, 'aspects from nan'),
+        ({'count': 75, 'min_aspect': 1e-300}, 'aspects from 1e-300'),
     ],
 )
 def test_bad_options(options, message) -> None:
