@@ -83,6 +83,10 @@ def released_model(
             f'checkpoint {content.name}: which block the CLS branch starts from is not in the '
             f'file, and {depth} blocks are no published size; give --early-layers'
         )
+    if early > depth:
+        raise CheckpointError(
+            f'checkpoint {content.name}: early_layers {early} are more than its {depth} blocks'
+        )
     return {
         'type': 'BEiTv2',
         'codes': codes,

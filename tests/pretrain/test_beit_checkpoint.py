@@ -44,6 +44,8 @@ def test_released_names_round_trip(shared: bool, wrapper: str | None) -> None:
 def test_what_the_file_says_of_its_early_layers_counts() -> None:
     state = released(v2())
     assert load_beit({'model': state, 'args': {'early_layers': 1}})[0].early_layers == 1
+    with pytest.raises(CheckpointError, match=r'early_layers 9 are more than its 3 blocks'):
+        load_beit({'model': state}, early_layers=9)
     with pytest.raises(CheckpointError, match='3 blocks are no published size; give --early'):
         load_beit({'model': state})
 
