@@ -62,15 +62,12 @@ def backbone_of_config(path: str | Path) -> dict[str, Any]:
     """`model.backbone` of a config file, as plain dicts.
 
     Raises:
-        UserError: no such file, or it has no model.backbone.
+        UserError: no such file, not a config, or it has no model.backbone.
     """
-    from mmengine.config import Config
+    from mim_backbones.training.launch import open_config, value_at
 
-    if not Path(path).is_file():
-        raise UserError(f'--arch {path} does not exist; give a config file')
-    cfg = Config.fromfile(path)
-    backbone = cfg.get('model', {}).get('backbone')
-    if backbone is None:
+    cfg = open_config(path)
+    if value_at(cfg, 'model.backbone') is None:
         raise UserError(f'--arch {path} has no model.backbone')
     return cfg.to_dict()['model']['backbone']
 

@@ -1,5 +1,6 @@
 """A whole masked-image model from a checkpoint: backbone, head and what the head predicts."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,12 +9,14 @@ from mmengine.config import Config
 from mim_backbones.checkpoint import load_pretrained
 from mim_backbones.checkpoint_content import Content, open_source
 from mim_backbones.errors import UserError
+from mim_backbones.training.launch import build_errors_in_one_line, require_keys
 from mim_backbones.weights_file import CheckpointError
 from pretrain.hooks import plain
 from pretrain.load_state import load_state
 from pretrain.methods.base import MaskedImageModel
 from pretrain.registry import MODELS, build
 
+DATASET = 'train_dataloader.dataset'
 RECORDED = {'model', 'backbone', 'masker', 'img_size'}
 # Official names of SimMIM's linear head -> ours.
 OFFICIAL_HEAD = {'decoder.0.weight': 'project.weight', 'decoder.0.bias': 'project.bias'}
@@ -43,7 +46,8 @@ def load_method(checkpoint: str | Path, config: Config | None = None) -> LoadedM
     Raises:
         CheckpointError: unreadable, says of no method what it is, weights of other shapes than
             that method's, or an encoder that is not whole.
-        UserError: the method predicts nothing that has colours.
+        UserError: the config is no recipe, a part of it cannot be built, or the method predicts
+            nothing that has colours.
     """
     content = open_source(checkpoint)
     record = recorded(config) if config else content.record or {}
@@ -53,14 +57,21 @@ def load_method(checkpoint: str | Path, config: Config | None = None) -> LoadedM
             'give one that tools/train.py wrote, or its recipe with --config'
         )
     check_drawable(record['model'])
-    model = build(MODELS, own_files_only(record, content))
+    with build_errors_in_one_line(str(config.filename)) if config else nullcontext():
+        model = build(MODELS, own_files_only(record, content))
     own = 'model' in (content.record or {})
     missing = load_own(model, content) if own else load_foreign(model, content)
     return LoadedMethod(model.eval(), record, missing)
 
 
 def recorded(config: Config) -> dict[str, Any]:
-    """What a checkpoint of this recipe would record."""
+    """What a checkpoint of this recipe would record.
+
+    Raises:
+        UserError: no recipe of a method that masks.
+    """
+    keys = 'model.type', 'model.backbone', *(f'{DATASET}.{key}' for key in ('masker', 'img_size'))
+    require_keys(config, 'pre-training recipe', *keys)
     model, dataset = plain(config.model), plain(config.train_dataloader.dataset)
     return {'model': model, 'backbone': model['backbone'], **dataset}
 

@@ -24,7 +24,7 @@ from mim_backbones.bench.noise_batch import noise_batch
 from mim_backbones.errors import UserError
 from mim_backbones.precision import AutoPrecisionOptimWrapper
 from mim_backbones.training.host_memory import keep_freed_memory
-from mim_backbones.training.launch import build_errors_in_one_line
+from mim_backbones.training.launch import build_errors_in_one_line, require_keys
 
 DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16}
 
@@ -86,8 +86,10 @@ def measure(
     """Build the recipe's model and take `repeats` timed steps in each of `dtypes`.
 
     Raises:
-        UserError: a part of the recipe cannot be built, or its optimizer wrapper has no precision.
+        UserError: no recipe, one with a part that cannot be built, or whose optimizer wrapper has
+            no precision.
     """
+    require_keys(cfg, 'pre-training recipe', 'model.type', 'optim_wrapper.optimizer')
     if device == 'cpu':
         keep_freed_memory()  # as tools/train.py does
     scope = cfg.get('default_scope', 'mmengine')

@@ -1,12 +1,13 @@
 """Config file -> mmengine Runner, with one clear line for a user's mistake."""
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 
@@ -27,12 +28,7 @@ def read_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     Raises:
         UserError: no such file, not a config, an unknown key, an option that fits nothing.
     """
-    if not Path(path).is_file():
-        raise UserError(f'config {path} does not exist')
-    try:
-        cfg = Config.fromfile(path)
-    except SyntaxError as error:
-        raise UserError(f'config {path}, line {error.lineno}: {error.msg}') from error
+    cfg = open_config(path)
     try:
         cfg.merge_from_dict(options or {})
     except (TypeError, KeyError) as error:
@@ -41,12 +37,52 @@ def read_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     return cfg
 
 
+def open_config(path: str | Path) -> Config:
+    """A config file as it stands, whoever wrote it for whatever.
+
+    Raises:
+        UserError: no such file, or reading it fails.
+    """
+    if not Path(path).is_file():
+        raise UserError(f'config {path} does not exist')
+    try:
+        return Config.fromfile(path)
+    except Exception as error:  # a config is code: whatever it raises, the file is what is wrong
+        raise UserError(f'config {path}{reason(error)}') from error
+
+
+def reason(error: Exception) -> str:
+    """Why a config cannot be read: the line where it is known, and one line of the message."""
+    if isinstance(error, SyntaxError):
+        return f', line {error.lineno}: {error.msg}'
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f', line {error.problem_mark.line + 1}: {error.problem}'
+    message = str(error).strip().partition('\n')[0].strip()
+    return f': {type(error).__name__}: {message}' if message else f': {type(error).__name__}'
+
+
+def value_at(cfg: Config, key: str) -> Any:
+    """The value of a dotted key; None where there is no such key."""
+    node: Any = cfg._cfg_dict
+    for name in key.split('.'):
+        node = node.get(name) if isinstance(node, Mapping) else None
+    return node
+
+
+def require_keys(cfg: Config, kind: str, *keys: str) -> None:
+    """Raises UserError when a config lacks one of the dotted keys that every `kind` has."""
+    missing = next((key for key in keys if value_at(cfg, key) is None), None)
+    if missing is not None:
+        raise UserError(f'config {cfg.filename} is no {kind}: it has no {missing}')
+
+
 def build_runner(cfg: Config) -> Runner:
     """mmengine's Runner for a config, on GPU or CPU, alone or in a process group.
 
     Raises:
-        UserError: the work directory cannot be written, or a part refuses its arguments.
+        UserError: no model, the work directory cannot be written, or a part refuses its arguments.
     """
+    require_keys(cfg, 'recipe', 'model')
     check_writable(cfg.work_dir)
     init_distributed(cfg.get('launcher', 'none'))
     if not torch.cuda.is_available():

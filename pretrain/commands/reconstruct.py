@@ -41,9 +41,9 @@ def reconstruct(
     """
     from mim_backbones.atomic_file import write_atomically
     from mim_backbones.training.launch import check_writable, read_config
+    from pretrain.maskers.choice import build_masker
     from pretrain.method_checkpoint import load_method
     from pretrain.reconstruction import choose_images, load_images, reconstruction_picture
-    from pretrain.registry import TRANSFORMS, build
 
     check_writable(out.absolute().parent)
     model, record, missing = load_method(checkpoint, read_config(config) if config else None)
@@ -55,7 +55,7 @@ def reconstruct(
             err=True,
         )
     batch = load_images(choose_images(images, count), record['img_size'])
-    masker = build(TRANSFORMS, record['masker'])
+    masker = build_masker(record['masker'])
     picture = reconstruction_picture(model, masker, batch, seed, scale, predicts=not missing)
     write_atomically(out, lambda stream: picture.save(stream, format='PNG'))
     click.echo(out)

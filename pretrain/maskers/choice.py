@@ -4,8 +4,10 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import ConfigDict
+
 from mim_backbones.errors import UserError
-from mim_backbones.training.launch import read_config
+from mim_backbones.training.launch import read_config, value_at
 from pretrain.registry import TRANSFORMS, build
 
 SHORT_NAMES = {
@@ -35,9 +37,8 @@ def recipe_masker_config(path: str | Path, options: dict[str, Any]) -> dict[str,
     Raises:
         UserError: no such file, no config, or one that masks nothing.
     """
-    dataset = read_config(path).get('train_dataloader', {}).get('dataset', {})
-    masker = dataset.get('masker')
-    if not masker:
+    masker = value_at(read_config(path), 'train_dataloader.dataset.masker')
+    if not isinstance(masker, ConfigDict) or 'type' not in masker:
         raise UserError(
             f'config {path} has no train_dataloader.dataset.masker; give a recipe of '
             'masked pre-training'

@@ -26,9 +26,19 @@ def test_the_random_start_alone_needs_an_architecture(tmp_path):
     config.write_text("model = dict(backbone=dict(type='MIMViT', arch='tiny', patch_size=16))")
     (one,) = open_contestants(['random'], str(config))
     assert one.backbone == {'type': 'MIMViT', 'arch': 'tiny', 'patch_size': 16}
-    config.write_text('model = dict()')
-    with pytest.raises(UserError, match=r'has no model\.backbone'):
-        open_contestants(['random'], str(config))
+
+
+@pytest.mark.parametrize(('text', 'message'), [
+    (None, 'config .* does not exist'),
+    ('model = dict()', r'has no model\.backbone'),
+    ('model = None', r'has no model\.backbone'),
+    ('model = dict(backbone=vit)', "NameError: name 'vit' is not defined"),
+])  # fmt: skip
+def test_configs_that_describe_no_architecture(tmp_path, text, message):
+    if text is not None:
+        (tmp_path / 'recipe.py').write_text(text)
+    with pytest.raises(UserError, match=message):
+        open_contestants(['random'], str(tmp_path / 'recipe.py'))
 
 
 def test_equal_names_are_refused(weights):

@@ -125,6 +125,27 @@ def test_other_files_are_drawn_with_their_recipe(tmp_path, name: str) -> None:
         assert torch.equal(loaded.model.head.project.weight, model.head.project.weight)
 
 
+RECIPE = {'model': MODEL, 'train_dataloader': {'dataset': {'masker': MASKER, 'img_size': 32}}}
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    ({'model': None}, 'is no pre-training recipe: it has no model.type'),
+    ({'model': {**MODEL, 'backbone': None}}, 'is no pre-training recipe: it has no model.backbone'),
+    ({'train_dataloader': None}, 'it has no train_dataloader.dataset.masker'),
+    ({'model': {**MODEL, 'backbone': {**BACKBONE, 'patch_size': 5}}}, 'is not a multiple of 5'),
+    ({'train_dataloader': {'dataset': {'masker': {**MASKER, 'ratio': 2}, 'img_size': 32}}},
+     'ratio 2 is not between 0 and 1'),
+])  # fmt: skip
+def test_a_recipe_of_nothing_that_can_be_drawn(tmp_path, photos, change, message: str) -> None:
+    Config({'default_scope': 'pretrain', **RECIPE, **change}).dump(tmp_path / 'r.py')
+    path = checkpoint(tmp_path / 'a.pth')
+    words = [str(path), str(photos), '--out', str(tmp_path / 'o.png')]
+    result = CliRunner().invoke(command, [*words, '--config', str(tmp_path / 'r.py')])
+    assert isinstance(result.exception, UserError), result.exception
+    assert message in str(result.exception)
+    assert '\n' not in str(result.exception)
+
+
 TARGETS = {
     'pixels': {'type': 'PixelTarget', 'reduce': 4},
     'normalised': {'type': 'NormalisedTarget', 'window': 7},

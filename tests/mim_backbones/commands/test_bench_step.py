@@ -66,6 +66,9 @@ def test_a_table():
 
 @pytest.mark.parametrize(('words', 'message'), [
     (['--config', 'no.py'], 'config no.py does not exist'),
+    (['--config', 'README.md'], 'config README.md: OSError: Only py/yml'),
+    (['--cfg-options', 'model=None'], 'is no pre-training recipe: it has no model.type'),
+    (['--cfg-options', 'optim_wrapper=None'], 'it has no optim_wrapper.optimizer'),
     (['--cfg-options', 'batch'], 'expected KEY=VALUE'),
     (['--cfg-options', 'model.backbon.x=1'], 'backbon'),
     (['--cfg-options', 'model.backbone.patch_size=5'], 'not a multiple of 5'),

@@ -60,12 +60,31 @@ def test_overrides_that_nothing_reads(recipe, option: dict, message: str) -> Non
         read_config(recipe, option)
 
 
-def test_files_that_are_no_configs(tmp_path) -> None:
-    with pytest.raises(UserError, match='does not exist'):
-        read_config(tmp_path / 'none.py')
-    (tmp_path / 'broken.py').write_text('model = dict(\n')
-    with pytest.raises(UserError, match='line 1'):
-        read_config(tmp_path / 'broken.py')
+@pytest.mark.parametrize(('name', 'text', 'message'), [
+    ('none.py', None, 'does not exist'),
+    ('broken.py', 'model = dict(\n', 'line 1: '),
+    ('photo.jpg', 'no text', 'Only py/yml/yaml/json type'),
+    ('orphan.py', "_base_ = './none.py'", 'none.py'),
+    ('undefined.py', 'model = dict(depth=deep)', "NameError: name 'deep' is not defined"),
+    ('base_key.py', "_base_ = './base.py'\nx = _base_.nothing", 'nothing'),
+    ('merged.py', "_base_ = './base.py'\nwork_dir = dict(a=1)", 'cannot inherit from base'),
+    ('empty.json', '', 'JSONDecodeError: Expecting value: line 1'),
+    ('list.json', '[1]', "'list' object"),
+    ('open.yml', 'a: [1, 2\nb: }', "line 2: did not find expected ',' or ']'"),
+    ('control.yml', 'a: \x00', '#x0000'),
+    ('module.py', "custom_imports = dict(imports=['no_such_module'])", 'Failed to import'),
+    ('quiet.py', 'raise ValueError', 'ValueError'),
+    ('latin.py', b'# \xe9', 'UnicodeDecodeError'),
+])  # fmt: skip
+def test_files_that_are_no_configs(tmp_path, name: str, text: str | bytes | None, message) -> None:
+    (tmp_path / 'base.py').write_text(BASE)
+    if text is not None:
+        (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError) as caught:
+        read_config(tmp_path / name)
+    assert str(caught.value).startswith(f'config {tmp_path / name}')
+    assert message in str(caught.value)
+    assert '\n' not in str(caught.value)
 
 
 def test_a_refused_value_and_an_unwritable_folder_are_one_line(recipe, tmp_path) -> None:
@@ -78,6 +97,13 @@ def test_a_refused_value_and_an_unwritable_folder_are_one_line(recipe, tmp_path)
     cfg = read_config(recipe, {**no_loader, 'work_dir': str(tmp_path / 'file' / 'run')})
     with pytest.raises(UserError, match='cannot write to'):
         build_runner(cfg)
+
+
+def test_a_config_without_a_model_is_no_recipe(recipe, tmp_path) -> None:
+    cfg = read_config(recipe, {'model': None, 'work_dir': str(tmp_path / 'run')})
+    with pytest.raises(UserError, match='is no recipe: it has no model'):
+        build_runner(cfg)
+    assert not (tmp_path / 'run').exists()
 
 
 def test_unused_parameters_reach_the_wrapper(recipe, tmp_path) -> None:

@@ -75,13 +75,19 @@ def test_a_recipes_masker_and_a_picture(tmp_path) -> None:
         (('random', '--image', 'x.png', '--out', 'y.png'), 'image x.png cannot be decoded'),
         (('--config', 'x.py'), 'config x.py does not exist'),
         (('--config', 'empty.py'), 'has no train_dataloader.dataset.masker'),
+        (('--config', 'unmasked.py'), 'has no train_dataloader.dataset.masker'),
+        (('--config', 'broken.yml'), 'config broken.yml, line 1: '),
+        (('blockwise', '--count', '75', '--max-aspect', 'inf'), 'aspects from 0.3 to inf'),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(tmp_path, monkeypatch, arguments, message) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / 'empty.py').write_text("default_scope = 'pretrain'\n")
+    texts = {'empty.py': "default_scope = 'pretrain'\n", 'unmasked.py': 'train_dataloader = None',
+             'broken.yml': 'a: ]'}  # fmt: skip
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
     with pytest.raises(UserError) as caught:
         CliRunner().invoke(masks, arguments, catch_exceptions=False)
     assert message in str(caught.value)
     assert '\n' not in str(caught.value)
-    assert [path.name for path in tmp_path.iterdir()] == ['empty.py']
+    assert {path.name for path in tmp_path.iterdir()} == texts.keys()
