@@ -6,6 +6,7 @@ from click.testing import CliRunner
 from mim_backbones.cli import mimbench
 
 ABLATE = ('ablate', 'simmim', '--axis', 'area')
+MASKS = ('analyze', 'masks', 'blockwise', '--count', '75')
 EVAL = ('eval', 'a.pth', '--data', 'x', '--out', 'y')
 TOKENS = ('analyze', 'tokens', 'a.pth', 'b.pth', 'photos')
 
@@ -21,6 +22,8 @@ TOKENS = ('analyze', 'tokens', 'a.pth', 'b.pth', 'photos')
         (ABLATE, '--seed', 2**32),
         (EVAL, '--seed', -1),
         (EVAL, '--seed', 2**32),
+        (MASKS, '--min-block', 10**20),
+        (MASKS, '--max-block', 10**20),
         (('tokenize', 'a.pth', 'photos'), '--batch-size', 0),
         (('tokenize', 'a.pth', 'photos'), '--token-size', -1),
         (TOKENS, '--count', 0),

@@ -9,6 +9,8 @@ import click
 
 from mim_backbones.errors import UserError
 
+AREA = click.IntRange(1, 2**31 - 1)  # more is no image, and no whole number of NumPy's
+
 
 @click.command()
 @click.argument('name', required=False)
@@ -19,8 +21,8 @@ from mim_backbones.errors import UserError
 @click.option('--ratio', type=float, help='Share to hide (all but grid).')
 @click.option('--count', type=int, help='Units to hide (blockwise).')
 @click.option('--side-px', type=int, help='Side of the square in pixels (square, central).')
-@click.option('--min-block', type=int, help='Smallest area in units (blockwise).')
-@click.option('--max-block', type=int, help='Largest area in units (blockwise).')
+@click.option('--min-block', type=AREA, help='Smallest area in units (blockwise).')
+@click.option('--max-block', type=AREA, help='Largest area in units (blockwise).')
 @click.option('--min-aspect', type=float, help='Smallest height / width (blockwise).')
 @click.option('--max-aspect', type=float, help='Largest height / width (blockwise).')
 @click.option(
