@@ -1,4 +1,4 @@
-"""`--cfg-options a.b=1 c.d=text` for click commands, as OpenMMLab's tools take it."""
+"""Option types of click commands; `--cfg-options a.b=1 c.d=text` as OpenMMLab's tools take it."""
 
 import ast
 import re
@@ -10,6 +10,9 @@ import click
 from mim_backbones.errors import UserError
 
 OPTION_PAIR = re.compile(r'\w+(\.\w+)+=')  # with a dot: NAME=FILE is another argument
+
+# Half of what NumPy's global state takes: workers add their number.
+SEED = click.IntRange(0, 2**31 - 1)
 
 
 class ListCommand(click.Command):

@@ -9,7 +9,8 @@ from mmengine.config import Config
 from mim_backbones.checkpoint import load_pretrained
 from mim_backbones.checkpoint_content import Content, open_source
 from mim_backbones.errors import UserError
-from mim_backbones.training.launch import build_errors_in_one_line, require_keys
+from mim_backbones.training.config_file import require_keys
+from mim_backbones.training.launch import build_errors_in_one_line
 from mim_backbones.weights_file import CheckpointError
 from pretrain.hooks import plain
 from pretrain.load_state import load_state

@@ -5,15 +5,13 @@ from pathlib import Path
 
 import click
 
-from mim_backbones.config_options import ListCommand, parse_options
+from mim_backbones.config_options import SEED, ListCommand, parse_options
 from mim_backbones.errors import UserError
 
 TASKS = {
     'detection': 'detection', 'segmentation': 'segmentation', 'tracking': 'tracking',
     'coco': 'detection', 'ade20k': 'segmentation', 'lasot': 'tracking',
 }  # fmt: skip
-
-LARGEST_SEED = 2**31 - 1  # half of what NumPy's global state takes: workers add their number
 
 
 class EvalCommand(ListCommand):
@@ -39,7 +37,7 @@ class EvalCommand(ListCommand):
 )  # fmt: skip
 @click.option('--tier', default='smoke', show_default=True, help='smoke.')
 @click.option(
-    '--seed', 'seeds', multiple=True, type=click.IntRange(0, LARGEST_SEED), default=[0],
+    '--seed', 'seeds', multiple=True, type=SEED, default=[0],
     help='Repeatable.',
 )  # fmt: skip
 @click.option(

@@ -23,8 +23,9 @@ from mim_backbones.bench.measure import held_mib, peak_mib
 from mim_backbones.bench.noise_batch import noise_batch
 from mim_backbones.errors import UserError
 from mim_backbones.precision import AutoPrecisionOptimWrapper
+from mim_backbones.training.config_file import require_keys
 from mim_backbones.training.host_memory import keep_freed_memory
-from mim_backbones.training.launch import build_errors_in_one_line, require_keys
+from mim_backbones.training.launch import build_errors_in_one_line
 
 DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16}
 

@@ -68,7 +68,7 @@ def step(
 
     from mim_backbones.bench.step import measure
     from mim_backbones.process_pool import cores
-    from mim_backbones.training.launch import read_config
+    from mim_backbones.training.config_file import read_config
 
     if device == 'cuda' and not torch.cuda.is_available():
         raise UserError('--device cuda: this machine has no CUDA device; leave it out')

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
+from mim_backbones.config_options import SEED
 from mim_backbones.errors import UserError
 
 STDERR = 2
-LARGEST_SEED = 2**31 - 1  # half of what NumPy's global state takes: workers add their number
 TASKS = ('detection', 'segmentation', 'tracking')
 
 
@@ -27,7 +27,7 @@ TASKS = ('detection', 'segmentation', 'tracking')
 @click.option('--tasks', metavar='TASK,..', help="[default: the tier's]")
 @click.option('--pretrain-steps', type=click.IntRange(min=1), help="[default: the tier's]")
 @click.option('--finetune-steps', type=click.IntRange(min=1), help="[default: the protocol's]")
-@click.option('--seed', type=click.IntRange(0, LARGEST_SEED), default=0, show_default=True)
+@click.option('--seed', type=SEED, default=0, show_default=True)
 @click.option(
     '--jobs', type=click.IntRange(min=1),
     help='Rows, then evaluations, at a time. [default: 2 on a CPU of two cores or more, else 1]',

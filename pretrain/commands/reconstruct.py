@@ -40,7 +40,8 @@ def reconstruct(
     Exit codes: 0 drawn; 2 the checkpoint or the images cannot be used, or nothing can be drawn.
     """
     from mim_backbones.atomic_file import write_atomically
-    from mim_backbones.training.launch import check_writable, read_config
+    from mim_backbones.training.config_file import read_config
+    from mim_backbones.training.launch import check_writable
     from pretrain.maskers.choice import build_masker
     from pretrain.method_checkpoint import load_method
     from pretrain.reconstruction import choose_images, load_images, reconstruction_picture

@@ -12,7 +12,8 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
-from mim_backbones.training.launch import build_runner, read_config
+from mim_backbones.training.config_file import read_config
+from mim_backbones.training.launch import build_runner
 
 ROOT = Path(__file__).parents[2]
 RECIPES = {path.stem: path for path in sorted((ROOT / 'configs/pretrain').glob('beit*.py'))}

@@ -10,7 +10,8 @@ from downstream.tracking.dataset import LasotSequences
 from downstream.tracking.lasot_metric import LasotMetric
 from downstream.tracking.task import evaluate
 from mim_backbones.errors import UserError
-from mim_backbones.training.launch import build_runner, read_config
+from mim_backbones.training.config_file import read_config
+from mim_backbones.training.launch import build_runner
 
 RECIPE = 'configs/downstream/tracking/one-stream_vit_smoke_lasot.py'
 

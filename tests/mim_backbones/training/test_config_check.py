@@ -3,7 +3,8 @@ from mmengine.config import Config
 
 from mim_backbones.errors import UserError
 from mim_backbones.training.config_check import check_config, used_names
-from mim_backbones.training.launch import build_runner, read_config
+from mim_backbones.training.config_file import read_config
+from mim_backbones.training.launch import build_runner
 
 RECIPE = """
 _base_ = './base.py'
