@@ -36,10 +36,7 @@ class EvalCommand(ListCommand):
     help='detection, segmentation, tracking. [default: all]',
 )  # fmt: skip
 @click.option('--tier', default='smoke', show_default=True, help='smoke.')
-@click.option(
-    '--seed', 'seeds', multiple=True, type=SEED, default=[0],
-    help='Repeatable.',
-)  # fmt: skip
+@click.option('--seed', 'seeds', multiple=True, type=SEED, default=[0], help='Repeatable.')
 @click.option(
     '--jobs', 'parallel', type=click.IntRange(min=1),
     help='Jobs at a time. [default: 2 on a CPU of two cores or more, else 1]',

@@ -71,7 +71,8 @@ def run_ablation(plan: Plan) -> tuple[bool, dict[str, Any]]:
     failures = {one.training.row.name: one.failure for one in outcomes if one.failure}
     finished = {name: end for name in plan.rows if (end := kept[name] or trained[name])}
     ok = bool(finished) and evaluate(plan, finished)
-    page = report(plan, rows, finished) if any((plan.out / 'results').glob('*.json')) else None
+    measured = with_results(plan.out / 'results')
+    page = report(plan, [row for row in rows if row.name in measured]) if measured else None
     record = {
         'report': str(page) if page else None,
         'rows': [_record(plan, name, finished.get(name), failures.get(name)) for name in plan.rows],
@@ -115,18 +116,27 @@ def evaluate(plan: Plan, finished: dict[str, Finished]) -> bool:
     return mimbench('eval', *words)
 
 
-def report(plan: Plan, rows: list[Row], finished: dict[str, Finished]) -> Path | None:
-    """`mimbench report` with the work's figures beside ours; None when it failed."""
+def with_results(folder: Path) -> set[str]:
+    """Names of the rows that have a result; an evaluation may have failed."""
+    return {json.loads(path.read_text())['name'] for path in folder.glob('*.json')}
+
+
+def report(plan: Plan, rows: list[Row]) -> Path | None:
+    """`mimbench report` with the work's figures beside ours; None when it failed.
+
+    rows: those that have a result.
+    """
     figures, out = plan.out / 'published.csv', plan.out / 'report'
     write_bytes_atomically(figures, published_csv(plan).encode())
     title = f'{plan.study.method} ablation: {plan.axis.title} ({plan.tier.name})'
     words = [str(plan.out / 'results'), '--out', str(out), '--title', title]
     words += ['--beside', str(figures), '--note', note(plan, rows)]
     for row in rows:
-        if row.name in finished and (drawn := row.picture()):
+        if drawn := row.picture():
             words += ['--picture', f'{row.name}={drawn}']
-    words += ['--order', ','.join(finished)]
-    if plan.axis.default in finished:
+    names = [row.name for row in rows]
+    words += ['--order', ','.join(names)]
+    if plan.axis.default in names:
         words += ['--baseline', plan.axis.default]
     return out / 'report.html' if mimbench('report', *words) else None
 

@@ -30,7 +30,7 @@ def world(tmp_path_factory) -> Path:
 @pytest.fixture
 def pretended(monkeypatch, tmp_path):
     """No process is started: rows 'train' unless named in `fails`; other commands are recorded."""
-    heard: dict[str, list] = {'fails': [], 'trained': [], 'commands': []}
+    heard: dict[str, list] = {'fails': [], 'unmeasured': [], 'trained': [], 'commands': []}
 
     def pretrain_rows(trainings, parallel, tick, ended):
         return [outcome_of(training) for training in trainings]
@@ -53,7 +53,9 @@ def pretended(monkeypatch, tmp_path):
         if words[0] == 'eval':
             out = Path(words[words.index('--out') + 1])
             out.mkdir(parents=True, exist_ok=True)
-            (out / 'one.json').touch()
+            names = [word.partition('=')[0] for word in words if '.pth' in word]
+            for name in set(names) - set(heard['unmeasured']):
+                (out / f'{name}.json').write_text(json.dumps({'name': name}))
         return True
 
     monkeypatch.setattr(run, 'pretrain_rows', pretrain_rows)
@@ -108,6 +110,14 @@ def test_a_row_that_fails_does_not_stop_the_others(pretended, world, tmp_path) -
     report = pretended['commands'][1]
     assert '--baseline' not in report  # it is the row that failed
     assert 'Hidden here' not in report[report.index('--note') + 1]  # the same in both rows
+
+
+def test_a_row_without_a_result_does_not_spoil_the_report(pretended, world, tmp_path) -> None:
+    pretended['unmeasured'] = ['area_masked']
+    invoke('simmim', '--axis', 'area', '--data', world, '--out', tmp_path)
+    report = pretended['commands'][1]
+    assert report[report.index('--order') + 1] == 'area_all'
+    assert '--baseline' not in report
 
 
 def test_a_file_that_the_target_reads_counts(pretended, world, tmp_path, monkeypatch) -> None:
