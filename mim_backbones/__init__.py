@@ -14,14 +14,14 @@ __version__ = '0.1.0.dev0'
 standins.install()
 
 PUBLIC = {
-    'MIMViT': 'mim_backbones.vit',
-    'MIMSwin': 'mim_backbones.swin',
-    'MIMHiera': 'mim_backbones.hiera',
-    'SimpleFeaturePyramid': 'mim_backbones.feature_pyramid',
-    'from_checkpoint': 'mim_backbones.checkpoint',
-    'load_pretrained': 'mim_backbones.checkpoint',
-    'CheckpointError': 'mim_backbones.weights_file',
-    'LoadReport': 'mim_backbones.load_report',
+    'MIMViT': 'mim_backbones.backbones.vit',
+    'MIMSwin': 'mim_backbones.backbones.swin',
+    'MIMHiera': 'mim_backbones.backbones.hiera',
+    'SimpleFeaturePyramid': 'mim_backbones.backbones.feature_pyramid',
+    'from_checkpoint': 'mim_backbones.checkpoints.load',
+    'load_pretrained': 'mim_backbones.checkpoints.load',
+    'CheckpointError': 'mim_backbones.checkpoints.safe.weights_file',
+    'LoadReport': 'mim_backbones.checkpoints.report',
 }
 
 

@@ -17,23 +17,23 @@ MODELS = Registry(
     parent=ROOT_MODELS,
     scope=SCOPE,
     locations=[
-        'mim_backbones.vit',
-        'mim_backbones.swin',
-        'mim_backbones.hiera',
-        'mim_backbones.feature_pyramid',
+        'mim_backbones.backbones.vit',
+        'mim_backbones.backbones.swin',
+        'mim_backbones.backbones.hiera',
+        'mim_backbones.backbones.feature_pyramid',
     ],
 )
 OPTIM_WRAPPERS = Registry(
     'optim_wrapper',
     parent=ROOT_OPTIM_WRAPPERS,
     scope=SCOPE,
-    locations=['mim_backbones.precision'],
+    locations=['mim_backbones.training.precision'],
 )
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     'optimizer wrapper constructor',
     parent=ROOT_OPTIM_WRAPPER_CONSTRUCTORS,
     scope=SCOPE,
-    locations=['mim_backbones.layer_decay'],
+    locations=['mim_backbones.training.layer_decay'],
 )
 PARAM_SCHEDULERS = Registry(
     'parameter scheduler',

@@ -8,11 +8,11 @@ from mim_backbones.registry import child_registries
 
 SCOPE = 'pretrain'
 MODULES = [
-    'pretrain.data',
-    'pretrain.preprocessor',
-    'pretrain.sampler',
-    'pretrain.hooks',
-    'pretrain.reconstruction_hook',
+    'pretrain.images.dataset',
+    'pretrain.images.preprocessor',
+    'pretrain.images.sampler',
+    'pretrain.hooks.steps',
+    'pretrain.hooks.reconstruction_pictures',
     'pretrain.maskers.random_patch',
     'pretrain.maskers.blockwise',
     'pretrain.maskers.square',
@@ -31,14 +31,14 @@ MODULES = [
     'pretrain.tokenizers.vqkd',
     'pretrain.tokenizers.trained',
     'pretrain.tokenizers.beitv2',
-    'pretrain.tokenizers.health_hook',
+    'pretrain.hooks.codebook_health',
     'pretrain.teachers.clip',
     'pretrain.teachers.backbone',
     'pretrain.teachers.timm_model',
     'pretrain.methods.beit',
     'pretrain.methods.beitv2',
-    'pretrain.two_views',
-    'pretrain.token_cache',
+    'pretrain.images.views',
+    'pretrain.images.token_cache',
 ]
 
 _children = child_registries(SCOPE, MODULES)

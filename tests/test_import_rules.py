@@ -47,7 +47,7 @@ def test_packages_without_a_downstream_stack() -> None:
 @pytest.mark.parametrize(
     'module',
     [
-        'mim_backbones.cli',
+        'mim_backbones.console.cli',
         'mim_backbones.commands.doctor',
         'pretrain.commands.analyze',
         'pretrain.commands.analyze_masks',

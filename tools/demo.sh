@@ -25,7 +25,7 @@ case $method in simmim|beitv2) ;; *) usage ;; esac
 
 bash "$root/tools/setup.sh"
 . "$root/tools/environment.sh"
-mimbench() { "$PYTHON" -m mim_backbones.cli "$@"; }
+mimbench() { "$PYTHON" -m mim_backbones.console.cli "$@"; }
 step() { printf '\n== %s (%ds)\n' "$1" "$SECONDS"; }
 SECONDS=0
 mkdir -p "$out"

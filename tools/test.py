@@ -11,11 +11,11 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 import mim_backbones  # noqa: F401  before mmengine, for the import stand-ins
+from mim_backbones.checkpoints.safe.weights_file import read_weights_file
 from mim_backbones.errors import UserError
 from mim_backbones.training.config_file import read_config
 from mim_backbones.training.distributed import leave_together
 from mim_backbones.training.launch import build_errors_in_one_line, build_runner
-from mim_backbones.weights_file import read_weights_file
 
 
 def parse_args() -> argparse.Namespace:

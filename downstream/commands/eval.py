@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from mim_backbones.config_options import SEED, ListCommand, parse_options
+from mim_backbones.console.options import SEED, ListCommand, parse_options
 from mim_backbones.errors import UserError
 
 TASKS = {
@@ -73,8 +73,8 @@ def evaluate(
     \b
     Exit codes: 0 all done; 1 a job failed, the others are there; 2 wrong input, nothing was run.
     """
-    from downstream.eval_run import evaluate_all
-    from mim_backbones.process_pool import cores, default_parallel
+    from downstream.evaluation.run import evaluate_all
+    from mim_backbones.console.processes import cores, default_parallel
 
     ok, records = evaluate_all(
         sources=checkpoints,

@@ -68,8 +68,8 @@ def report(
     Exit codes: 0 done; 2 something in the results, or OUT, has to be mended first.
     """
     from downstream.report.content import gather
-    from downstream.report.table_csv import numbers
-    from downstream.report.write import check_writable, write_report
+    from downstream.report.formats.table_csv import numbers
+    from downstream.report.formats.write import check_writable, write_report
 
     check_writable(out)
     first = [name.strip() for name in order.split(',')] if order else []
@@ -91,8 +91,8 @@ def _headline(content: 'Content') -> 'RichTable':
     from rich.table import Table
     from rich.text import Text
 
-    from downstream.report.markdown import headline_cell, headline_columns, row_of
-    from downstream.report.wording import against, metric_name
+    from downstream.report.formats.markdown import headline_cell, headline_columns, row_of
+    from downstream.report.formats.wording import against, metric_name
 
     table = Table(
         title=content.title,

@@ -10,8 +10,8 @@ from mmengine.evaluator import BaseMetric
 from pycocotools import mask as rle
 from pycocotools.coco import COCO
 
+from downstream.detection.units import DetectionUnits
 from downstream.registry import METRICS
-from downstream.statistics.detection import DetectionUnits
 from mim_backbones.errors import UserError
 
 IOU_TYPES = {'bbox': 'box', 'segm': 'mask'}

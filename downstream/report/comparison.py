@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from downstream.report.groups import Group, System
-from downstream.results import StoredResult
-from downstream.statistics.bootstrap import (
+from downstream.report.read.groups import Group, System
+from downstream.results.bootstrap import (
     RESAMPLES,
     Difference,
     Interval,
@@ -15,8 +14,9 @@ from downstream.statistics.bootstrap import (
     interval_of,
     resampled_scores,
 )
-from downstream.statistics.load import load_units
-from downstream.statistics.units import Array, UnitScores
+from downstream.results.load_units import load_units
+from downstream.results.result import StoredResult
+from downstream.results.units import Array, UnitScores
 from mim_backbones.errors import UserError
 
 DEFAULT_BASELINE = 'random init'

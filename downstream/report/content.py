@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from downstream.report.beside import Beside, beside_ours
 from downstream.report.comparison import Table, compare, place
-from downstream.report.figures import chart
-from downstream.report.groups import group_results
-from downstream.report.pictures import Picture, named_pictures, sample_pictures
-from downstream.report.provenance import TextTable, cost_table, run_table, version_table
-from downstream.report.published import PublishedRow, published_rows
-from downstream.report.wording import TIERS
-from downstream.results import read_results
-from downstream.statistics.bootstrap import RESAMPLES
+from downstream.report.draw.figures import chart
+from downstream.report.draw.pictures import Picture, named_pictures, sample_pictures
+from downstream.report.formats.wording import TIERS
+from downstream.report.read.beside import Beside, beside_ours
+from downstream.report.read.groups import group_results
+from downstream.report.read.provenance import TextTable, cost_table, run_table, version_table
+from downstream.report.read.published import PublishedRow, published_rows
+from downstream.results.bootstrap import RESAMPLES
+from downstream.results.result import read_results
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 from mmengine.evaluator import BaseMetric
 
 from downstream.registry import METRICS
-from downstream.statistics.confusion import pixel_counts
-from downstream.statistics.segmentation import SegmentationUnits
+from downstream.segmentation.confusion import pixel_counts
+from downstream.segmentation.units import SegmentationUnits
 from mim_backbones.errors import UserError
 
 

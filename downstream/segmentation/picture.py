@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from downstream.picture import class_colours, enlarged, read_rgb, sheet
+from downstream.drawing import class_colours, enlarged, read_rgb, sheet
 
 OPACITY = 0.65
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mim_backbones.atomic_file import write_bytes_atomically
+from mim_backbones.console.atomic_file import write_bytes_atomically
 from mim_backbones.errors import UserError
 
 

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 from mmengine.logging import print_log
 
-from downstream.tracking.dataset import Sequence
+from downstream.tracking.data import Sequence
 from downstream.tracking.frame_cache import FrameCache
 from mim_backbones.errors import UserError
 

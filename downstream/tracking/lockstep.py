@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from downstream.tracking.dataset import Sequence
+from downstream.tracking.data import Sequence
 from downstream.tracking.tracker import Tracker, update_together
 
 if TYPE_CHECKING:  # the model's `predict` mode comes here

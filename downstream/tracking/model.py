@@ -15,7 +15,7 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from downstream.registry import MODELS
-from downstream.tracking.dataset import Sequence
+from downstream.tracking.data import Sequence
 from downstream.tracking.head import CenterHead, HeadMaps, decode, hann_window
 from downstream.tracking.lockstep import Track, track_sequences
 from downstream.tracking.losses import tracking_losses

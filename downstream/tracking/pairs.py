@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from downstream.registry import DATASETS
 from downstream.tracking.crop import cut, padding_mask, window_around
-from downstream.tracking.dataset import Sequence, check_split, read_sequences
+from downstream.tracking.data import Sequence, check_split, read_sequences
 from downstream.tracking.frame_reader import FrameReader
 from downstream.tracking.pair_sampling import Augment, BoxJitter, sample_frames
 from mim_backbones.errors import UserError

@@ -5,9 +5,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from downstream.tracking.dataset import Sequence
+from downstream.tracking.data import Sequence
 from downstream.tracking.lockstep import Track
-from mim_backbones.atomic_file import write_bytes_atomically
+from mim_backbones.console.atomic_file import write_bytes_atomically
 
 TRUTH_COLOUR = (60, 220, 60)
 PREDICTED_COLOUR = (255, 60, 60)

@@ -1,74 +1,77 @@
-"""What is done with a trained tracker: run the test sequences, score them, show some."""
+"""Tracking as `mimbench eval` runs it; see downstream/jobs.py."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
+from downstream.evaluation.backbone_config import task_backbone
+from downstream.evaluation.job import DataCard, Evaluation, Job, listing_digest
+from mim_backbones.data_spec import DataSpec, require
 
-from downstream.statistics.tracking import TrackingUnits
-from downstream.tracking.box_text import write_boxes
-from downstream.tracking.dataset import Sequence
-from downstream.tracking.lockstep import Track, track_sequences
-from downstream.tracking.metrics import dataset_scores, frame_errors, sequence_curves
-from downstream.tracking.model import OneStreamTracker
-from downstream.tracking.picture import write_strips
-from mim_backbones.precision import autocast
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from mmengine.runner import Runner
 
-
-@dataclass(frozen=True)
-class TrackingEvaluation:
-    """metrics: AUC, P, P_norm in percent; units: the curves of each sequence; tracks: the boxes."""
-
-    metrics: dict[str, float]
-    units: TrackingUnits
-    tracks: list[Track]
+    from downstream.evaluation.progress import Progress
 
 
-def evaluate(
-    model: OneStreamTracker,
-    sequences: list[Sequence],
-    device: str = 'cpu',
-    protocol: str = 'ostrack',
-    batch_size: int = 16,
-    precision: str = 'fp32',
-    picture_path: str | Path | None = None,
-    results_dir: str | Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> TrackingEvaluation:
-    """Track every sequence from its first box and score the tracks.
+def describe_data(spec: DataSpec) -> DataCard:
+    """Raises UserError when a sequence is broken or on both lists."""
+    from downstream.tracking.data import check_split, read_sequences
 
-    Args:
-        protocol: the evaluator's rules, see metrics.py; goes into the result's protocol.
-        batch_size: sequences tracked side by side; does not change the result.
-        precision: 'fp32', 'bf16' or 'auto', of the network.
-        picture_path: PNG with the best, the middle and the worst sequence.
-        results_dir: one file of boxes per sequence.
-        progress: called with frames done and frames in total.
-
-    Raises:
-        UserError: a frame cannot be read, or a file not be written.
-    """
-    model = model.to(device).eval()
-    with autocast(model.hann.device.type, precision):
-        tracks = track_sequences(model, sequences, batch_size, progress)
-    curves = [
-        sequence_curves(frame_errors(track.boxes, sequence.boxes, sequence.visible, protocol))
-        for sequence, track in zip(sequences, tracks)
-    ]
-    units = TrackingUnits(
-        [sequence.name for sequence in sequences],
-        np.stack([curve.success for curve in curves]),
-        np.stack([curve.precision for curve in curves]),
-        np.stack([curve.norm_precision for curve in curves]),
+    data = require(spec, 'tracking')
+    check_split(data.root, data.train_list, data.test_list)
+    sequences = [read_sequences(data.root, name) for name in (data.train_list, data.test_list)]
+    return DataCard(
+        name=data.root.name,
+        root=str(data.root),
+        fingerprint=listing_digest(
+            [sequence.folder for split in sequences for sequence in split],
+            (data.root / data.train_list, data.root / data.test_list),
+        ),
+        train=len(sequences[0]),
+        val=len(sequences[1]),
     )
-    if results_dir is not None:
-        for track in tracks:
-            write_boxes(Path(results_dir, f'{track.name}.txt'), track.boxes)
-    if picture_path is not None:
-        auc = [100 * float(curve.success.mean()) for curve in curves]
-        order = np.argsort(auc, kind='stable')[::-1].tolist()
-        shown = dict.fromkeys((order[0], order[len(order) // 2], order[-1]))
-        rows = [(f'{tracks[i].name}  AUC {auc[i]:.1f}', sequences[i], tracks[i]) for i in shown]
-        write_strips(picture_path, rows)
-    return TrackingEvaluation(dataset_scores(curves, protocol), units, tracks)
+
+
+def fit_recipe(cfg: 'Config', job: Job, spec: DataSpec) -> None:
+    """Roots and lists of the data; backbone of the checkpoint; crops of as many tokens."""
+    data = require(spec, 'tracking')
+    # The tokens of two crops have no CLS token.
+    backbone = task_backbone(
+        {**job.backbone, 'cls_token': False},
+        cfg.model.backbone,
+        job.checkpoint.path if job.checkpoint else None,
+    )
+    patch_size = backbone.get('patch_size', 16)
+    for name in ('template_size', 'search_size'):
+        size = cfg.model[name] // cfg.model.backbone.patch_size * patch_size
+        cfg.model[name] = cfg.train_dataloader.dataset[name] = size
+    cfg.model.backbone = backbone
+    cfg.train_dataloader.dataset.update(
+        root=str(data.root),
+        train_list=data.train_list,
+        test_list=data.test_list,
+        seed=job.seed,
+    )
+    cfg.test_dataloader.dataset.update(root=str(data.root), list_file=data.test_list)
+
+
+def evaluate(runner: 'Runner', progress: 'Progress') -> Evaluation:
+    """AUC, precision and normalised precision over the test sequences, and strips of some."""
+    from downstream.tracking.evaluate import evaluate as track_and_score
+
+    loader = runner.test_dataloader
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / 'tracks.png'
+        found = track_and_score(
+            runner.model,
+            loader.dataset.sequences,
+            device=str(next(runner.model.parameters()).device),
+            protocol=runner.cfg.test_evaluator.protocol,
+            batch_size=loader.batch_size,
+            precision='auto',
+            picture_path=picture,
+            progress=lambda done, total: progress.update('evaluate', done, total),
+        )
+        return Evaluation(found.metrics, 'AUC', found.units, {'tracks.png': picture.read_bytes()})

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
+from mim_backbones.backbones.layers.attention import Attention
+from mim_backbones.backbones.layers.rel_pos_bias import RelPosBias
 from mim_backbones.bench import naive_attention
 from mim_backbones.bench.measure import paired_seconds, peak_mib
-from mim_backbones.layers.attention import Attention
-from mim_backbones.layers.rel_pos_bias import RelPosBias
 
 HEAD_DIM = 64
 Call = Callable[[Tensor], Tensor]

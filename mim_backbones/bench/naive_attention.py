@@ -6,8 +6,8 @@ Each takes the weights of an `Attention` of ours, so that both must agree.
 import torch
 from torch import Tensor
 
-from mim_backbones.layers.attention import Attention, axis_table
-from mim_backbones.layers.rel_pos_bias import RelPosBias
+from mim_backbones.backbones.layers.attention import Attention, axis_table
+from mim_backbones.backbones.layers.rel_pos_bias import RelPosBias
 
 Grid = tuple[int, int]
 

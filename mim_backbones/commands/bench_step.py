@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mim_backbones.config_options import ListCommand, parse_options
+from mim_backbones.console.options import ListCommand, parse_options
 from mim_backbones.errors import UserError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def step(
     from mmengine.logging import MMLogger
 
     from mim_backbones.bench.step import measure
-    from mim_backbones.process_pool import cores
+    from mim_backbones.console.processes import cores
     from mim_backbones.training.config_file import read_config
 
     if device == 'cuda' and not torch.cuda.is_available():

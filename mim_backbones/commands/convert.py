@@ -48,7 +48,7 @@ def convert(
     \b
     Exit codes: 0 written; 2 IN cannot be used or OUT cannot be written.
     """
-    from mim_backbones.convert.file import convert as write
+    from mim_backbones.checkpoints.export.file import convert as write
 
     asked: dict[str, Any] = {} if num_heads is None else {'num_heads': num_heads}
     if target.exists() and Path(source).exists() and target.samefile(source):

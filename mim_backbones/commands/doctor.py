@@ -30,7 +30,7 @@ def doctor(data: str | None, as_json: bool) -> None:
 def examine(data: str | None) -> dict[str, Any]:
     """Everything the command prints; `problems` is empty when all is well."""
     import mim_backbones
-    from mim_backbones import environment
+    from mim_backbones.console import environment
     from mim_backbones.standins import provider
 
     owned = environment.owners()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
 
-from mim_backbones.atomic_file import write_bytes_atomically
+from mim_backbones.console.atomic_file import write_bytes_atomically
 
 
 @register_backend('atomic_local', force=True)

@@ -17,7 +17,7 @@ from mmengine.registry import DefaultScope, Registry
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from mim_backbones.checkpoint import load_pretrained
+from mim_backbones.checkpoints.load import load_pretrained
 from mim_backbones.errors import UserError
 
 # Read by mmengine's Runner straight from the config, beside its constructor's arguments.

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from mmengine.logging import HistoryBuffer
 
-from mim_backbones.inert import GETATTR_NAMES, numpy_globals
+from mim_backbones.checkpoints.safe.inert import GETATTR_NAMES, numpy_globals
 
 STATISTICS = ('min', 'max', 'current', 'mean')
 

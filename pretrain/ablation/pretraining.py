@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mim_backbones.pool_display import Stand, clock
-from mim_backbones.process_pool import cores, ending, run_processes, start_process
+from mim_backbones.console.display import Stand, clock
+from mim_backbones.console.processes import cores, ending, run_processes, start_process
 from pretrain.ablation.row import Finished, Row, Settings
 from pretrain.ablation.study import ROOT
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 
-from mim_backbones.atomic_file import write_bytes_atomically
+from mim_backbones.console.atomic_file import write_bytes_atomically
 from mim_backbones.errors import UserError
 from pretrain.ablation.study import Study, Tier
 from pretrain.registry import TRANSFORMS, build

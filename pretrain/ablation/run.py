@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mim_backbones.atomic_file import write_bytes_atomically
+from mim_backbones.console.atomic_file import write_bytes_atomically
+from mim_backbones.console.display import PoolDisplay, clock
+from mim_backbones.console.processes import default_parallel
 from mim_backbones.data_spec import load_data_spec, require
-from mim_backbones.pool_display import PoolDisplay, clock
-from mim_backbones.process_pool import default_parallel
 from mim_backbones.training.launch import check_writable
 from pretrain.ablation.pretraining import Outcome, Training, pretrain_rows, whole_epochs
 from pretrain.ablation.row import Finished, Row, Settings
@@ -164,7 +164,7 @@ def published_csv(plan: Plan) -> str:
 
 def mimbench(*words: str) -> bool:
     """Run another command; what it says goes to stderr, as this one's own words do."""
-    command = [sys.executable, '-m', 'mim_backbones.cli', *words]
+    command = [sys.executable, '-m', 'mim_backbones.console.cli', *words]
     return subprocess.run(command, stdout=STDERR, check=False).returncode == 0
 
 

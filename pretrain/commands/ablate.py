@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mim_backbones.config_options import SEED
+from mim_backbones.console.options import SEED
 from mim_backbones.errors import UserError
 
 STDERR = 2
@@ -113,7 +113,15 @@ def synthetic_world(folder: Path) -> Path:
     Raises:
         UserError: it could not.
     """
-    command = [sys.executable, '-m', 'mim_backbones.cli', 'synth', str(folder), '--size', 'small']
+    command = [
+        sys.executable,
+        '-m',
+        'mim_backbones.console.cli',
+        'synth',
+        str(folder),
+        '--size',
+        'small',
+    ]
     if subprocess.run(command, stdout=STDERR, check=False).returncode:
         raise UserError(f'no synthetic data in {folder}; give --data')
     return folder

@@ -6,7 +6,7 @@ Each analysis is a click command in a file of its own, named by one line of pypr
 
 import click
 
-from mim_backbones.cli import EntryPointGroup
+from mim_backbones.console.cli import EntryPointGroup
 
 
 @click.group(cls=EntryPointGroup, entry_point_group='mimbench.analyze')

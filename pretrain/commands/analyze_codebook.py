@@ -45,10 +45,10 @@ def codebook(
     import json
     from dataclasses import asdict
 
-    from mim_backbones.atomic_file import write_atomically
+    from mim_backbones.console.atomic_file import write_atomically
     from mim_backbones.training.launch import check_writable
-    from pretrain.codebook_survey import survey
-    from pretrain.token_pair import open_tokenizer
+    from pretrain.inspect.codebook import survey
+    from pretrain.inspect.token_pair import open_tokenizer
 
     if out is not None:
         check_writable(out.absolute().parent)

@@ -75,11 +75,11 @@ def masks(
         raise UserError('--image without --out: say where to draw, for example --out masks.png')
     import numpy as np
 
-    from mim_backbones.atomic_file import write_atomically
+    from mim_backbones.console.atomic_file import write_atomically
     from mim_backbones.training.launch import check_writable
+    from pretrain.inspect.mask_picture import example_sheet, plain_scene, read_picture
+    from pretrain.inspect.mask_statistics import mask_statistics, statistics_text
     from pretrain.maskers.choice import build_masker, masker_config, recipe_masker_config
-    from pretrain.maskers.picture import example_sheet, plain_scene, read_picture
-    from pretrain.maskers.statistics import mask_statistics, statistics_text
 
     options = {key: value for key, value in given.items() if value is not None}
     chosen = recipe_masker_config(config, options) if config else masker_config(name, options)

@@ -42,11 +42,11 @@ def palette(
     \b
     Exit codes: 0 written; 2 no readable images, too few colours in them, or OUT cannot be written.
     """
-    from mim_backbones.atomic_file import write_bytes_atomically
+    from mim_backbones.console.atomic_file import write_bytes_atomically
     from mim_backbones.training.launch import check_writable
-    from pretrain.palette_fit import fit_palette
-    from pretrain.palette_pixels import draw_pixels
-    from pretrain.reconstruction import choose_images
+    from pretrain.inspect.reconstruction import choose_images
+    from pretrain.targets.palette_fit import fit_palette
+    from pretrain.targets.palette_pixels import draw_pixels
 
     check_writable(out.absolute().parent)
     files = choose_images(images, count)

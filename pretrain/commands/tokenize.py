@@ -27,11 +27,11 @@ def tokenize(
         train_dataloader.dataset.type=CachedTokenImages ...
     """
     from mim_backbones.training.launch import check_writable
-    from pretrain.data import list_images
-    from pretrain.frozen import FrozenTokenizer
-    from pretrain.token_cache import UNREADABLE
-    from pretrain.token_pair import open_tokenizer
-    from pretrain.tokenize_images import tokenize_images
+    from pretrain.images.dataset import list_images
+    from pretrain.images.token_cache import UNREADABLE
+    from pretrain.images.tokenize_images import tokenize_images
+    from pretrain.inspect.token_pair import open_tokenizer
+    from pretrain.targets.frozen import FrozenTokenizer
 
     check_writable(out.absolute().parent)
     count = len(list_images(images))

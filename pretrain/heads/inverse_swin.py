@@ -11,10 +11,10 @@ import torch.nn as nn
 from timm.layers import trunc_normal_
 from torch import Tensor
 
-from mim_backbones.archs import SwinSize, swin_size
-from mim_backbones.layers.patch_splitting import PatchSplitting
-from mim_backbones.layers.shifted_window import padded_grid, plan_windows, shift_mask
-from mim_backbones.layers.swin_block import SwinBlock
+from mim_backbones.backbones.archs import SwinSize, swin_size
+from mim_backbones.backbones.layers.patch_splitting import PatchSplitting
+from mim_backbones.backbones.layers.shifted_window import padded_grid, plan_windows, shift_mask
+from mim_backbones.backbones.layers.swin_block import SwinBlock
 from pretrain.registry import MODELS
 
 

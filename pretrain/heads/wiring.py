@@ -4,7 +4,7 @@ from typing import Any
 
 import torch.nn as nn
 
-from mim_backbones.backbone import MIMBackbone
+from mim_backbones.backbones.base import MIMBackbone
 from pretrain.registry import MODELS, build
 from pretrain.targets.base import Target
 

@@ -8,7 +8,7 @@ import torch.nn as nn
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from mim_backbones.backbone import MIMBackbone
+from mim_backbones.backbones.base import MIMBackbone
 from mim_backbones.errors import UserError
 from mim_backbones.registry import MODELS as BACKBONES
 from pretrain.heads.wiring import build_head

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from mim_backbones.errors import UserError
 from mim_backbones.registry import MODELS as BACKBONES
-from pretrain.frozen import FrozenTokenizer
-from pretrain.methods.beit_init import draw_backbone, draw_linear
+from pretrain.methods.start import draw_backbone, draw_linear
 from pretrain.registry import MODELS, build
+from pretrain.targets.frozen import FrozenTokenizer
 
 
 @MODELS.register_module()

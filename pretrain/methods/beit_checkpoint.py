@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mim_backbones.archs import vit_size
-from mim_backbones.checkpoint import backbone_config, load_pretrained
-from mim_backbones.checkpoint_content import Content, Source, open_source
-from mim_backbones.checkpoint_model import choose_model
-from mim_backbones.weights_file import CheckpointError
+from mim_backbones.backbones.archs import vit_size
+from mim_backbones.checkpoints.choose import choose_model
+from mim_backbones.checkpoints.load import backbone_config, load_pretrained
+from mim_backbones.checkpoints.safe.weights_file import CheckpointError
+from mim_backbones.checkpoints.source import Content, Source, open_source
 from pretrain.methods.beit import BEiT
 from pretrain.registry import MODELS, build
 

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mim_backbones.layers.block import Block, rising_rates, shrink_outputs
+from mim_backbones.backbones.layers.block import Block, rising_rates, shrink_outputs
 from pretrain.methods.beit import BEiT
-from pretrain.methods.beit_init import draw_block, draw_linear
+from pretrain.methods.start import draw_block, draw_linear
 from pretrain.registry import MODELS
 
 # What a block of the backbone is made from; both classes have the same defaults.

@@ -18,11 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mim_backbones.backbone import check_option
-from mim_backbones.vit import MIMViT
+from mim_backbones.backbones.base import check_option
+from mim_backbones.backbones.vit import MIMViT
 from pretrain.losses import LOSSES, hidden_positions
 from pretrain.methods.base import MaskedImageModel
-from pretrain.methods.beit_init import draw_backbone
+from pretrain.methods.start import draw_backbone
 from pretrain.registry import MODELS
 
 

@@ -5,9 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mim_backbones.errors import UserError
-from pretrain.palette import read_palette
 from pretrain.registry import MODELS
 from pretrain.targets.base import Target, check_reduction
+from pretrain.targets.palette import read_palette
 
 PIXELS_AT_ONCE = 1 << 16  # distances to 512 colours then take 128 MB
 
@@ -19,8 +19,8 @@ class ColourClusters(Target):
     512 colours at full resolution are 524288 numbers per token of stride 32: reduce the image.
 
     Args:
-        palette: a palette file (see `pretrain.palette`), or a number: so many colours, which the
-            weights of a checkpoint then fill in; until they have, there is no target.
+        palette: a palette file (see `pretrain.targets.palette`), or a number: so many colours,
+            which the weights of a checkpoint then fill in; until they have, there is no target.
         reduce: r; the colours are those of the mean of r x r pixels.
 
     Raises:

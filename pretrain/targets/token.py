@@ -6,9 +6,9 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from pretrain.frozen import FrozenTokenizer
 from pretrain.registry import MODELS, build
 from pretrain.targets.base import Target
+from pretrain.targets.frozen import FrozenTokenizer
 
 
 @MODELS.register_module()

@@ -4,8 +4,8 @@ from typing import Any
 
 from torch import Tensor
 
-from mim_backbones.backbone import grid_of
-from mim_backbones.checkpoint import from_checkpoint
+from mim_backbones.backbones.base import grid_of
+from mim_backbones.checkpoints.load import from_checkpoint
 from mim_backbones.errors import UserError
 from mim_backbones.registry import MODELS as BACKBONES
 from pretrain.registry import MODELS

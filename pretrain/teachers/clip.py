@@ -13,9 +13,9 @@ from timm.data.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
-from mim_backbones.checkpoint_content import open_source
-from mim_backbones.layers.pos_embed import resize_pos_embed
-from mim_backbones.weights_file import CheckpointError
+from mim_backbones.backbones.layers.pos_embed import resize_pos_embed
+from mim_backbones.checkpoints.safe.weights_file import CheckpointError
+from mim_backbones.checkpoints.source import open_source
 from pretrain.registry import MODELS
 from pretrain.teachers.base import Teacher
 from pretrain.teachers.clip_names import State, clip_image_tower

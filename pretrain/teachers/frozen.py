@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pretrain.frozen import Frozen
+from pretrain.targets.frozen import Frozen
 from pretrain.teachers.base import Grid, Teacher
 
 

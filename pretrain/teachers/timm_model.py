@@ -4,10 +4,10 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from mim_backbones.checkpoint_content import content_of
+from mim_backbones.checkpoints.safe.weights_file import CheckpointError, read_weights_file
+from mim_backbones.checkpoints.source import content_of
+from mim_backbones.checkpoints.timm_source import PREFIX, create
 from mim_backbones.errors import UserError
-from mim_backbones.timm_source import PREFIX, create
-from mim_backbones.weights_file import CheckpointError, read_weights_file
 from pretrain.registry import MODELS
 from pretrain.teachers.base import Teacher
 from pretrain.teachers.weights import check_cached, check_choice, drawn_alike

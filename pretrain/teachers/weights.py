@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import torch
 
+from mim_backbones.checkpoints.timm_source import PREFIX
 from mim_backbones.errors import UserError
-from mim_backbones.timm_source import PREFIX
 
 Net = TypeVar('Net')
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mim_backbones.archs import ViTSize
+from mim_backbones.backbones.archs import ViTSize
 from mim_backbones.errors import UserError
 from pretrain.registry import MODELS
 from pretrain.teachers.weights import drawn_alike

@@ -14,7 +14,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from mim_backbones.weights_file import CheckpointError
+from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from pretrain.registry import MODELS
 from pretrain.tokenizers.dalle_file import read_dalle_encoder
 

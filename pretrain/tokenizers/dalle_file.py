@@ -12,15 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mim_backbones.checkpoint_content import content_of
-from mim_backbones.inert import allowed_globals
-from mim_backbones.weights_file import (
+from mim_backbones.checkpoints.safe.inert import allowed_globals
+from mim_backbones.checkpoints.safe.weights_file import (
     UNREADABLE,
     CheckpointError,
     only_globals,
     read_weights_file,
     refused_global,
 )
+from mim_backbones.checkpoints.source import content_of
 
 WANTED = (
     "DALL-E's encoder.pkl (https://cdn.openai.com/dall-e/encoder.pkl), or its state dict saved "

@@ -11,10 +11,10 @@ from typing import Any
 
 from torch import Tensor
 
-from mim_backbones.checkpoint import backbone_config
-from mim_backbones.checkpoint_content import Content, Source, open_source
-from mim_backbones.weights_file import CheckpointError
-from pretrain.load_state import load_state
+from mim_backbones.checkpoints.load import backbone_config
+from mim_backbones.checkpoints.safe.weights_file import CheckpointError
+from mim_backbones.checkpoints.source import Content, Source, open_source
+from pretrain.methods.load_state import load_state
 from pretrain.tokenizers.vqkd import VQKDTokenizer
 
 State = dict[str, Tensor]

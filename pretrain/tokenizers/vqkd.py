@@ -13,7 +13,7 @@ from mmengine.model import BaseModel
 from timm.layers import trunc_normal_
 from torch import Tensor
 
-from mim_backbones.backbone import grid_of
+from mim_backbones.backbones.base import grid_of
 from mim_backbones.registry import MODELS as BACKBONES
 from pretrain.registry import MODELS, build
 from pretrain.tokenizers.ema_codebook import EMACodebook

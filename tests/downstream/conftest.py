@@ -47,9 +47,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def make_job(tmp_path: Path) -> Callable[..., Any]:
     """(task, weights or None, changed fields...) -> a smoke job of the very small ViT."""
-    from downstream.jobs import DataCard, Job
-    from downstream.protocols import find_protocol, recipe_path
-    from downstream.results import Checkpoint
+    from downstream.evaluation.job import DataCard, Job
+    from downstream.evaluation.protocols import find_protocol, recipe_path
+    from downstream.results.result import Checkpoint
 
     def make(task: str, weights: Path | None = None, **changes: Any) -> Job:
         protocol = find_protocol(task, 'smoke')
@@ -74,9 +74,9 @@ def make_job(tmp_path: Path) -> Callable[..., Any]:
 @pytest.fixture
 def train_job() -> Callable[..., Any]:
     """(job, spec) -> what the task found after training, in this process."""
-    from downstream.job_config import job_config
-    from downstream.jobs import task_module
-    from downstream.progress import Progress
+    from downstream.evaluation.job import task_module
+    from downstream.evaluation.job_config import job_config
+    from downstream.evaluation.progress import Progress
     from mim_backbones.training.launch import build_runner
 
     def train(job: Any, spec: Any) -> Any:

@@ -20,8 +20,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mim_backbones.load_report import LoadReport
-from mim_backbones.vit import MIMViT
+from mim_backbones.backbones.vit import MIMViT
+from mim_backbones.checkpoints.report import LoadReport
 
 Same = Callable[..., None]
 largest: dict[str, dict[float, float]] = defaultdict(dict)  # family -> tolerance -> difference

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from mim_backbones import load_pretrained
-from mim_backbones.feature_pyramid import BlockPyramid
-from mim_backbones.layers.rel_pos_bias import RelPosBias
+from mim_backbones.backbones.feature_pyramid import BlockPyramid
+from mim_backbones.backbones.layers.rel_pos_bias import RelPosBias
 
 FAMILY = 'beitv2_backbone'
 BUFFERS = ('relative_position_index',)

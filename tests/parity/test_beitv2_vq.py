@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from timm.data.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 from torch import Tensor
 
-from mim_backbones.checkpoint_content import content_of
+from mim_backbones.checkpoints.source import content_of
 from pretrain.methods.vqkd import VQKD
 from pretrain.registry import MODELS
 from pretrain.teachers.base import IMAGENET, Teacher

@@ -8,9 +8,9 @@ import pytest
 import torch.nn as nn
 from mmengine.config import Config
 
-from mim_backbones.layer_decay import parameter_groups
-from mim_backbones.swin import MIMSwin
-from mim_backbones.vit import MIMViT
+from mim_backbones.backbones.swin import MIMSwin
+from mim_backbones.backbones.vit import MIMViT
+from mim_backbones.training.layer_decay import parameter_groups
 
 ROOT = Path(__file__).parents[2]
 TABLES = 'relative_position_bias_table'

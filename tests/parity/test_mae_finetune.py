@@ -8,7 +8,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from mim_backbones import load_pretrained
-from mim_backbones.vit import MIMViT
+from mim_backbones.backbones.vit import MIMViT
 
 FAMILY = 'mae_finetune'
 POOLS = {'global_pool': 'mean', 'cls_token': 'cls'}

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mim_backbones import from_checkpoint, load_pretrained
-from mim_backbones.vit import MIMViT
+from mim_backbones.backbones.vit import MIMViT
 
 FAMILY = 'mae_pretrain'
 

@@ -2,8 +2,12 @@
 
 import pytest
 
-from mim_backbones.layers.pos_embed import resize_pos_embed
-from mim_backbones.layers.rel_pos_bias import CLS_ROWS, geometric_offsets, resize_rel_pos_table
+from mim_backbones.backbones.layers.pos_embed import resize_pos_embed
+from mim_backbones.backbones.layers.rel_pos_bias import (
+    CLS_ROWS,
+    geometric_offsets,
+    resize_rel_pos_table,
+)
 
 
 def grids(name: str) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from mim_backbones.checkpoint import load_pretrained
-from mim_backbones.swin import MIMSwin
+from mim_backbones.backbones.swin import MIMSwin
+from mim_backbones.checkpoints.load import load_pretrained
 from pretrain.methods.simmim import SimMIM
 
 FAMILY = 'simmim_swin_w'

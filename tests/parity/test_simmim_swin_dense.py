@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from mim_backbones.checkpoint import load_pretrained
-from mim_backbones.swin import MIMSwin
+from mim_backbones.backbones.swin import MIMSwin
+from mim_backbones.checkpoints.load import load_pretrained
 
 
 def dense_swin(config: dict[str, Any]) -> MIMSwin:

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from mim_backbones.layers.pos_embed import sincos_pos_embed
-from mim_backbones.vit import MIMViT
+from mim_backbones.backbones.layers.pos_embed import sincos_pos_embed
+from mim_backbones.backbones.vit import MIMViT
 
 
 @pytest.mark.golden('sincos_pos_embed')

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from downstream.statistics.detection import DetectionUnits
+from downstream.detection.units import DetectionUnits
 from mim_backbones.data_spec import DataSpec, DetectionData
 
 # No decay over depth and no drop path: a handful of images is to be learnt by heart.

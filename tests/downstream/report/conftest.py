@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from downstream.results import Checkpoint, Protocol, Result, write_result
-from downstream.statistics.detection import IOU_THRESHOLDS, DetectionUnits, MatchTable
-from downstream.statistics.segmentation import SegmentationUnits
-from downstream.statistics.tracking import TrackingUnits
+from downstream.detection.units import IOU_THRESHOLDS, DetectionUnits, MatchTable
+from downstream.results.result import Checkpoint, Protocol, Result, write_result
+from downstream.segmentation.units import SegmentationUnits
+from downstream.tracking.units import TrackingUnits
 
 PROTOCOLS = {
     'detection': Protocol('mask-rcnn-vit', '1', 'smoke'),

@@ -2,10 +2,10 @@ import pytest
 from click.testing import CliRunner
 
 from downstream.commands.report import report
-from downstream.report.beside import COLUMNS, beside_ours
 from downstream.report.comparison import compare
-from downstream.report.groups import group_results
-from downstream.results import read_results, write_result
+from downstream.report.read.beside import COLUMNS, beside_ours
+from downstream.report.read.groups import group_results
+from downstream.results.result import read_results, write_result
 from mim_backbones.errors import UserError
 
 FIGURES = f"""{','.join(COLUMNS)}

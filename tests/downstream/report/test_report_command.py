@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from mim_backbones.cli import main
+from mim_backbones.console.cli import main
 
 
 @pytest.fixture

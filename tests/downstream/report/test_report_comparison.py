@@ -2,10 +2,10 @@ import pytest
 
 from downstream.report.comparison import compare
 from downstream.report.content import gather
-from downstream.report.groups import group_results
-from downstream.results import read_results, write_result
-from downstream.statistics.bootstrap import paired_difference
-from downstream.statistics.tracking import TrackingUnits
+from downstream.report.read.groups import group_results
+from downstream.results.bootstrap import paired_difference
+from downstream.results.result import read_results, write_result
+from downstream.tracking.units import TrackingUnits
 from mim_backbones.errors import UserError
 
 

@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from downstream.report.comparison import compare
-from downstream.report.figures import chart
-from downstream.report.groups import group_results
-from downstream.results import read_results, write_result
+from downstream.report.draw.figures import chart
+from downstream.report.read.groups import group_results
+from downstream.results.result import read_results, write_result
 
 
 def table_of(folder):

@@ -9,10 +9,10 @@ from html.parser import HTMLParser
 import pytest
 
 from downstream.report.content import gather
-from downstream.report.markdown import render_markdown
-from downstream.report.page import render_page
-from downstream.report.table_csv import render_csv
-from downstream.results import Protocol, write_result
+from downstream.report.formats.markdown import render_markdown
+from downstream.report.formats.page import render_page
+from downstream.report.formats.table_csv import render_csv
+from downstream.results.result import Protocol, write_result
 
 VOID = {'meta', 'img', 'br', 'link'}
 

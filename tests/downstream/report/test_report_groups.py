@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from downstream.report.groups import group_results
-from downstream.results import Checkpoint, Protocol, StoredResult
+from downstream.report.read.groups import group_results
+from downstream.results.result import Checkpoint, Protocol, StoredResult
 from mim_backbones.errors import UserError
 
 

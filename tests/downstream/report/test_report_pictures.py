@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from downstream.report.pictures import HEAVY, MAX_SIDE, named_pictures, read_picture
+from downstream.report.draw.pictures import HEAVY, MAX_SIDE, named_pictures, read_picture
 from mim_backbones.errors import UserError
 
 

@@ -1,9 +1,9 @@
 import pytest
 
 from downstream.report.comparison import compare
-from downstream.report.groups import group_results
-from downstream.report.published import COLUMNS, published_rows
-from downstream.results import Protocol, read_results, write_result
+from downstream.report.read.groups import group_results
+from downstream.report.read.published import COLUMNS, published_rows
+from downstream.results.result import Protocol, read_results, write_result
 from mim_backbones.errors import UserError
 
 FRAMEWORK = 'UperNet 160k 512x512 single-scale'

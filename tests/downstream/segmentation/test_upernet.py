@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from downstream.statistics.segmentation import SegmentationUnits
+from downstream.segmentation.units import SegmentationUnits
 from mim_backbones.data_spec import DataSpec, load_data_spec
 
 FAST = {

@@ -3,7 +3,7 @@ import torch
 from mmengine.optim import OptimWrapper
 from torch.utils.data import DataLoader
 
-from downstream.tracking.dataset import read_sequences
+from downstream.tracking.data import read_sequences
 from downstream.tracking.lockstep import track_sequences
 from downstream.tracking.metrics import dataset_scores, frame_errors, sequence_curves
 from downstream.tracking.pairs import LasotPairs

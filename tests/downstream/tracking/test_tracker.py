@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from downstream.tracking.dataset import read_sequences
+from downstream.tracking.data import read_sequences
 from downstream.tracking.head import HeadMaps
 from downstream.tracking.lockstep import track_sequences
 from downstream.tracking.tracker import Tracker

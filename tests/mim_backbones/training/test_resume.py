@@ -2,9 +2,9 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 
-from mim_backbones.inert import InertObject
+from mim_backbones.checkpoints.safe.inert import InertObject
+from mim_backbones.checkpoints.safe.weights_file import read_weights_file
 from mim_backbones.training.resume import allow_own_checkpoints, history_statistic
-from mim_backbones.weights_file import read_weights_file
 
 
 @pytest.fixture

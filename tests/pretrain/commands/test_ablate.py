@@ -22,7 +22,15 @@ ENVIRONMENT = {**os.environ, 'OMP_NUM_THREADS': '1'}
 def world(tmp_path_factory) -> Path:
     """The smallest synthetic world, as its command writes it: this package imports no other."""
     folder = tmp_path_factory.mktemp('worlds') / 'tiny'
-    command = [sys.executable, '-m', 'mim_backbones.cli', 'synth', str(folder), '--size', 'tiny']
+    command = [
+        sys.executable,
+        '-m',
+        'mim_backbones.console.cli',
+        'synth',
+        str(folder),
+        '--size',
+        'tiny',
+    ]
     subprocess.run(command, check=True, env=ENVIRONMENT, capture_output=True)
     return folder
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mim_backbones.errors import UserError
-from pretrain.preprocessor import ImagePreprocessor
+from pretrain.images.preprocessor import ImagePreprocessor
 from pretrain.targets.base import Target
 from pretrain.targets.colour_bins import ColourBins
 from pretrain.targets.colour_clusters import ColourClusters

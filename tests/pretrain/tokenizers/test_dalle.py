@@ -7,7 +7,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from mim_backbones.weights_file import CheckpointError
+from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from pretrain.targets.token import TokenTarget
 from pretrain.tokenizers.dalle import DalleTokenizer
 

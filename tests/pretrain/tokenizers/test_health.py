@@ -7,9 +7,9 @@ import pytest
 import torch
 from mmengine.logging import MessageHub
 
+from pretrain.hooks.codebook_health import CodebookHealthHook
 from pretrain.tokenizers.ema_codebook import EMACodebook
 from pretrain.tokenizers.health import codebook_health
-from pretrain.tokenizers.health_hook import CodebookHealthHook
 
 
 def test_figures_by_hand() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mim_backbones import from_checkpoint
-from mim_backbones.weights_file import CheckpointError
+from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from pretrain.methods.vqkd import VQKD
 from pretrain.tokenizers.trained import load_tokenizer
 from pretrain.tokenizers.vqkd import VQKDTokenizer

@@ -1,0 +1,82 @@
+"""What is read of a COCO data set before anything is built: classes, counts, is it whole."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from downstream.evaluation.job import DataCard, listing_digest
+from mim_backbones.data_spec import DetectionData
+from mim_backbones.errors import UserError
+
+
+@dataclass(frozen=True)
+class CocoSplit:
+    """Image file names and category names, in the order of the annotation file."""
+
+    file: Path
+    images: tuple[str, ...]
+    classes: tuple[str, ...]
+    annotations: int
+
+
+def read_split(root: Path, images: str, annotations: str) -> CocoSplit:
+    """Reads a COCO instance file and looks for its images.
+
+    Raises:
+        UserError: not a COCO instance file, no image in it, or an image that is not there.
+    """
+    file = root / annotations
+    content = read_json(file)
+    for key in ('images', 'annotations', 'categories'):
+        if not isinstance(content.get(key), list):
+            raise UserError(f'{file} is no COCO instance file: it has no list {key!r}')
+    names = tuple(str(image['file_name']) for image in content['images'])
+    if not names:
+        raise UserError(f'{file} names no image')
+    missing = next((name for name in names if not (root / images / name).is_file()), None)
+    if missing is not None:
+        raise UserError(f'{root / images / missing}, named in {file}, is not there')
+    classes = tuple(str(category['name']) for category in content['categories'])
+    return CocoSplit(file, names, classes, len(content['annotations']))
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Raises UserError when the file is no JSON object."""
+    try:
+        content = json.loads(file.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise UserError(f'{file} cannot be read as JSON ({error})') from error
+    if not isinstance(content, dict):
+        raise UserError(f'{file} is no COCO instance file: it holds no JSON object')
+    return content
+
+
+def class_names(data: DetectionData) -> tuple[str, ...]:
+    """Category names in label order: the order of the training file."""
+    return read_split(data.root, data.train_images, data.train_annotations).classes
+
+
+def describe(data: DetectionData) -> DataCard:
+    """Checks both splits.
+
+    Raises:
+        UserError: a split is broken, has no annotation, or the val split has categories that the
+            training split lacks.
+    """
+    train = read_split(data.root, data.train_images, data.train_annotations)
+    val = read_split(data.root, data.val_images, data.val_annotations)
+    for split in (train, val):
+        if not split.annotations:
+            raise UserError(f'{split.file} has no annotation')
+    unknown = set(val.classes) - set(train.classes)
+    if unknown:
+        raise UserError(f'{val.file} has categories that {train.file} lacks: {sorted(unknown)}')
+    folders = (data.root / data.train_images, data.root / data.val_images)
+    return DataCard(
+        name=data.root.name,
+        root=str(data.root),
+        fingerprint=listing_digest(folders, (train.file, val.file)),
+        train=len(train.images),
+        val=len(val.images),
+    )

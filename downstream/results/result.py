@@ -1,0 +1,199 @@
+"""One evaluation's result as JSON: what was scored, how, at what cost, on which data.
+
+A folder of results holds per (checkpoint, task, protocol, seed) one `STEM.json`, its unit scores
+`STEM.units.npz` (for intervals and paired comparisons) and its pictures. The JSON is written last
+and atomically: a result that is there is complete.
+"""
+
+import json
+import math
+import re
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from downstream.results.units import UnitScores
+from mim_backbones.console.atomic_file import write_bytes_atomically
+from mim_backbones.errors import UserError
+
+SCHEMA = 1
+TASKS = ('detection', 'segmentation', 'tracking')
+TIERS = ('smoke', 'proxy', 'full')
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The named, versioned recipe without which a number means nothing.
+
+    framework: the `framework` of the published rows this recipe reproduces; '' when none does.
+    """
+
+    name: str
+    version: str
+    tier: str
+    framework: str = ''
+
+    def __str__(self) -> str:
+        return f'{self.name} v{self.version} ({self.tier})'
+
+
+@dataclass(frozen=True)
+class Result:
+    """See the module. Paths in `units` and `pictures` are names beside the JSON file."""
+
+    name: str  # of the checkpoint, for people: 'simmim', 'random init'
+    checkpoint: Checkpoint | None
+    method: str
+    architecture: str
+    task: str
+    protocol: Protocol
+    metrics: dict[str, float]  # percent
+    primary: str  # the metric that stands for the task
+    seed: int
+    cost: dict[str, float]  # seconds, train_seconds, eval_seconds, peak_memory_mib, ..._per_second
+    versions: dict[str, str]
+    data: dict[str, Any]  # name, root, fingerprint, train, val
+    config_sha256: str
+    units: str | None = None
+    pictures: tuple[str, ...] = ()
+    schema: int = field(default=SCHEMA, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError naming the field."""
+        if self.schema != SCHEMA:
+            raise ValueError(f'schema is {self.schema}, this mimbench reads {SCHEMA}')
+        for key in ('name', 'method', 'architecture', 'config_sha256'):
+            if not isinstance(getattr(self, key), str) or not getattr(self, key):
+                raise ValueError(f'{key} must be a text that is not empty')
+        if self.task not in TASKS:
+            raise ValueError(f'task is {self.task!r}, known: {", ".join(TASKS)}')
+        if self.protocol.tier not in TIERS:
+            raise ValueError(f'protocol.tier is {self.protocol.tier!r}, known: {", ".join(TIERS)}')
+        if self.primary not in self.metrics:
+            raise ValueError(f'primary is {self.primary!r}, which metrics does not hold')
+        _check_numbers('metrics', self.metrics)
+        _check_numbers('cost', self.cost)
+        if not isinstance(self.seed, int):
+            raise ValueError(f'seed is {self.seed!r}, expected an integer')
+        if not self.data.get('name') or not self.data.get('fingerprint'):
+            raise ValueError('data must hold name and fingerprint')
+        for name in (*self.pictures, *([self.units] if self.units else [])):
+            if Path(name).name != name:
+                raise ValueError(f'{name!r} must be a plain file name beside the result')
+
+    @property
+    def stem(self) -> str:
+        """File name without ending; the same evaluation has the same stem."""
+        digest = self.checkpoint.sha256[:8] if self.checkpoint else 'none'
+        protocol = f'{self.protocol.name}-v{self.protocol.version}'
+        parts = (self.name, digest, self.task, protocol, f'seed{self.seed}')
+        return '.'.join(re.sub(r'[^A-Za-z0-9_-]+', '-', part).strip('-') for part in parts)
+
+
+@dataclass(frozen=True)
+class StoredResult:
+    """A result read from a folder."""
+
+    path: Path
+    result: Result
+
+    def beside(self, name: str) -> Path:
+        return self.path.parent / name
+
+
+def write_result(
+    folder: Path,
+    result: Result,
+    units: UnitScores | None = None,
+    pictures: dict[str, bytes] | None = None,
+) -> Path:
+    """Writes units and pictures, then the JSON that names them.
+
+    Args:
+        result: its `units` and `pictures` are filled in here.
+        pictures: encoded images per short name, as {'truth.png': b'...'}.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    folder, stem = Path(folder), result.stem
+    if units is not None:
+        result = replace(result, units=units.save(folder / f'{stem}.units.npz').name)
+    for name, content in (pictures or {}).items():
+        path = write_bytes_atomically(folder / f'{stem}.{name}', content)
+        result = replace(result, pictures=(*result.pictures, path.name))
+    text = json.dumps(asdict(result), indent=2, ensure_ascii=False) + '\n'
+    return write_bytes_atomically(folder / f'{stem}.json', text.encode())
+
+
+def read_result(path: Path) -> StoredResult:
+    """Reads and checks one result.
+
+    Raises:
+        UserError: not JSON, not a result, or a file it names is missing; says which file.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise UserError(f'{path}: cannot be read ({error.strerror})') from error
+    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
+        raise UserError(f'{path}: not JSON ({error}); delete it or evaluate again') from error
+    try:
+        result = _from_json(content)
+    except (TypeError, ValueError) as error:
+        raise UserError(f'{path}: not a result ({error}); delete it or evaluate again') from error
+    stored = StoredResult(path, result)
+    for name in (*result.pictures, *([result.units] if result.units else [])):
+        if not stored.beside(name).is_file():
+            raise UserError(f'{path}: names {name}, which is not beside it; copy it there')
+    return stored
+
+
+def read_results(folder: Path) -> list[StoredResult]:
+    """All results directly in a folder, by file name.
+
+    Raises:
+        UserError: no folder, no result in it, or a broken one.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f'{folder}: no such folder; give the folder `mimbench eval` wrote to')
+    paths = sorted(folder.glob('[!.]*.json'))
+    if not paths:
+        raise UserError(f'{folder}: no result (*.json) in it; run `mimbench eval` first')
+    return [read_result(path) for path in paths]
+
+
+def _from_json(content: Any) -> Result:
+    if not isinstance(content, dict):
+        raise ValueError('expected an object')
+    known = {f.name for f in fields(Result)}
+    optional = {'units', 'pictures', 'schema'}
+    if content.keys() - known:
+        raise ValueError(f'unknown: {", ".join(sorted(content.keys() - known))}')
+    if known - optional - content.keys():
+        raise ValueError(f'missing: {", ".join(sorted(known - optional - content.keys()))}')
+    content = dict(content)
+    for key in ('metrics', 'cost', 'versions', 'data', 'protocol'):
+        if not isinstance(content[key], dict):
+            raise ValueError(f'{key} must be an object')
+    if content['checkpoint'] is not None:
+        content['checkpoint'] = Checkpoint(**content['checkpoint'])
+    content['protocol'] = Protocol(**content['protocol'])
+    content['pictures'] = tuple(content.get('pictures', ()))
+    return Result(**content)
+
+
+def _check_numbers(key: str, numbers: dict[str, float]) -> None:
+    for name, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ValueError(f'{key}.{name} is {value!r}, expected a number')
+        if not math.isfinite(value):
+            raise ValueError(f'{key}.{name} is {value}')

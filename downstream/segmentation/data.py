@@ -1,0 +1,95 @@
+"""What is read from an ADE20K-style data set before anything is built: pairs and label values."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from downstream.evaluation.job import DataCard, listing_digest
+from mim_backbones.data_spec import SegmentationData
+from mim_backbones.errors import UserError
+
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.JPG', '.JPEG', '.PNG')
+LABEL_SUFFIX = '.png'
+LABELS_CHECKED = 16  # of each split: a wrong convention shows in the first few
+
+
+@dataclass(frozen=True)
+class Split:
+    """Folders of a split, the suffix of its images, and its label files."""
+
+    images: Path
+    suffix: str
+    labels: tuple[Path, ...]
+
+
+def read_split(data: SegmentationData, name: str) -> Split:
+    """Pairs images with label maps.
+
+    Raises:
+        UserError: no image, several suffixes, or an image without label map.
+    """
+    folder, labels = data.root / 'images' / name, data.root / 'annotations' / name
+    files = sorted(path for path in folder.rglob('*') if path.suffix in IMAGE_SUFFIXES)
+    suffixes = {path.suffix for path in files}
+    if len(suffixes) != 1:
+        found = ', '.join(sorted(suffixes)) or 'no image'
+        raise UserError(
+            f'{folder} must hold images of one suffix ({", ".join(IMAGE_SUFFIXES)}); found {found}'
+        )
+    pairs = tuple(labels / path.relative_to(folder).with_suffix(LABEL_SUFFIX) for path in files)
+    missing = next((path for path in pairs if not path.is_file()), None)
+    if missing is not None:
+        raise UserError(f'{missing} is not there; every image in {folder} needs its label map')
+    return Split(folder, suffixes.pop(), pairs)
+
+
+def check_labels(data: SegmentationData, split: Split) -> None:
+    """Looks into some label maps.
+
+    Raises:
+        UserError: a label that is neither a class nor ignored, or a file that is no label map.
+    """
+    count = len(data.classes)
+    known = set(range(count + 1)) if data.reduce_zero_label else set(range(count))
+    known |= {255} if data.reduce_zero_label else {data.ignore_index}
+    step = max(1, len(split.labels) // LABELS_CHECKED)
+    for path in split.labels[::step]:
+        try:
+            label = np.asarray(Image.open(path))
+        except (OSError, UnidentifiedImageError, SyntaxError) as error:
+            raise UserError(f'label map {path} cannot be read ({error})') from error
+        if label.ndim != 2:
+            raise UserError(f'label map {path} has {label.shape[-1]} channels, expected one')
+        strange = set(np.unique(label).tolist()) - known
+        if strange:
+            raise UserError(
+                f'label map {path} holds {sorted(strange)[:5]}, which is no class of {count}; '
+                'check classes, ignore_index and reduce_zero_label of the data file'
+            )
+
+
+def describe(data: SegmentationData) -> DataCard:
+    """Checks both splits.
+
+    Raises:
+        UserError: a split is broken, or the label convention cannot be.
+    """
+    if data.reduce_zero_label and data.ignore_index != 255:
+        raise UserError(
+            f'ignore_index {data.ignore_index} with reduce_zero_label: unlabelled pixels become '
+            '255 then; use ignore_index: 255'
+        )
+    train, val = read_split(data, data.train), read_split(data, data.val)
+    for split in (train, val):
+        check_labels(data, split)
+    folders = (train.images, val.images)
+    labels = tuple(data.root / 'annotations' / name for name in (data.train, data.val))
+    return DataCard(
+        name=data.root.name,
+        root=str(data.root),
+        fingerprint=listing_digest((*folders, *labels)),
+        train=len(train.labels),
+        val=len(val.labels),
+    )

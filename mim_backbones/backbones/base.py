@@ -1,0 +1,145 @@
+"""What every backbone shares: loading through `init_cfg`, recomputing blocks, rules for optimizers.
+
+Beyond the methods below each family answers
+
+    forward(image) -> one map per out_index            forward_tokens(image, mask) -> last map
+    forward_visible(image, mask, keep) -> tokens        intermediates(image, indices, norm_last)
+    forward_pooled(image, pool) -> (B, D)               fit_state(state) -> state, resized
+
+and has embed_dim, patch_size, mask_size (pixels per side of what a cell of a mask covers), stride
+(of the last map, in pixels), last_dim (its channels) and num_features (channels of each map that
+forward returns).
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+import torch.nn as nn
+from mmengine.model import BaseModule
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint as recompute
+
+from mim_backbones.errors import UserError
+
+# Last parts of the names of tokens and position tables: offsets that nothing gains from pulling
+# to zero. What published code decays of them, `LayerDecayConstructor` can too.
+TOKENS = ('cls_token', 'mask_token', 'register_tokens')
+POSITIONS = (
+    'pos_embed',
+    'absolute_pos_embed',
+    'relative_position_bias_table',
+    'rel_pos_h',
+    'rel_pos_w',
+)
+
+
+class MIMBackbone(BaseModule):
+    """Base of MIMViT, MIMSwin and MIMHiera.
+
+    `init_cfg=dict(type='Pretrained', checkpoint=FILE)` loads FILE through
+    `mim_backbones.checkpoints.load.load_pretrained`, which recognises its dialect and raises when a
+    parameter stays uncovered; `checkpoint=None` keeps the random start. Other entries of
+    `init_cfg` (weights, leave_out, grid) are arguments of `load_pretrained`.
+    """
+
+    with_cp = False
+    embed_dim: int
+    patch_size: int
+    mask_size: int
+    stride: int
+    num_features: tuple[int, ...]
+    frozen_stages: int
+    mask_token: nn.Parameter | None
+
+    @property
+    def last_dim(self) -> int:
+        """Channels of the last map: what halves the resolution doubles the width."""
+        return self.embed_dim * self.stride // self.patch_size
+
+    def init_weights(self) -> None:
+        if self._is_init or not self.init_cfg:
+            return
+        from mim_backbones.checkpoints.load import load_pretrained
+
+        if self.init_cfg['type'] != 'Pretrained':
+            super().init_weights()
+            return
+        options = {key: value for key, value in self.init_cfg.items() if key != 'type'}
+        checkpoint = options.pop('checkpoint', None)
+        if checkpoint is not None:
+            report = load_pretrained(self, checkpoint, **options)
+            report.log()
+        self._is_init = True
+
+    def train(self, mode: bool = True) -> 'MIMBackbone':
+        """Frozen stages stay in eval mode."""
+        super().train(mode)
+        self._freeze()
+        return self
+
+    def _freeze(self) -> None:
+        """Eval mode and no gradients for what `frozen_stages` names."""
+        if self.frozen_stages < 0:
+            return
+        for part in self._frozen_parts():
+            if isinstance(part, nn.Module):
+                part.eval()
+            if part is not None:
+                part.requires_grad_(False)
+
+    @abstractmethod
+    def _frozen_parts(self) -> Iterator[nn.Module | Tensor | None]:
+        """The embedding's parts, where it has them, and the first `frozen_stages` stages."""
+
+    @abstractmethod
+    def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:
+        """Depth of parameter `name` for layer decay: (depth, number of depths), 0 = the input."""
+
+    def no_weight_decay(self) -> set[str]:
+        """Names exempt from weight decay beside biases and 1-D tensors: tokens and positions."""
+        return {
+            name
+            for name, _ in self.named_parameters()
+            if name.rpartition('.')[2] in (*TOKENS, *POSITIONS)
+        }
+
+    def fresh_parameters(self) -> set[str]:
+        """Names a checkpoint need not hold: they start fresh where it was trained without them."""
+        fresh = ('mask_token', 'fc_norm.weight', 'fc_norm.bias')
+        return {name for name, _ in self.named_parameters() if name in fresh}
+
+    def _check_mask(self, mask: Tensor, grid: tuple[int, int]) -> None:
+        """Raises UserError unless tokens of `grid` can be replaced where `mask` says."""
+        name = type(self).__name__
+        if self.mask_token is None:
+            raise UserError(f'{name}: a mask needs a backbone with mask_token=True')
+        if mask.shape[1:] != grid:
+            theirs, ours = ('x'.join(map(str, sides)) for sides in (mask.shape[1:], grid))
+            raise UserError(
+                f'{name}: a mask of {theirs} cells for an image of {ours}, {self.mask_size} px '
+                'each; the masker takes the img_size of its data set and the patch of its backbone'
+            )
+
+    def _run(self, block: nn.Module, x: Tensor, *context: Any) -> Tensor:
+        if self.with_cp and x.requires_grad:
+            return recompute(block, x, *context, use_reentrant=False)
+        return block(x, *context)
+
+
+def check_option(family: str, option: str, value: str, known: tuple[str, ...]) -> None:
+    """Raises ValueError when `value` is not among the known values of an option."""
+    if value not in known:
+        raise ValueError(f'{family}: {option}={value!r}; known: {", ".join(known)}')
+
+
+def grid_of(family: str, img_size: int | tuple[int, int], cell: int) -> tuple[int, int]:
+    """Cells of `cell` pixels per side of an image.
+
+    Raises:
+        ValueError: img_size is not a multiple of `cell`.
+    """
+    height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
+    if height % cell or width % cell:
+        raise ValueError(f'{family}: img_size {height}x{width} is not a multiple of {cell}')
+    return height // cell, width // cell

@@ -1,0 +1,385 @@
+"""MIMViT: one plain vision transformer for pre-training and for every downstream task.
+
+    image -> patch_embed -> (hidden tokens -> mask_token) -> + pos_embed -> [CLS, registers]
+          -> blocks -> norm
+
+Options cover the dialects of MAE (arXiv 2111.06377), SimMIM (2111.09886), BEiT (2106.08254),
+BEiT v2 (2208.06366), MoCo v3 (2104.02057), MAE-Lite (2205.14443), DINOv2 with registers
+(2309.16588) and ViTDet's windowed blocks (2203.16527).
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.nn as nn
+from timm.layers import trunc_normal_
+from torch import Tensor
+
+from mim_backbones.backbones.archs import ViTSize, vit_size
+from mim_backbones.backbones.base import TOKENS, MIMBackbone, check_option, grid_of
+from mim_backbones.backbones.layers.block import Block, rising_rates, shrink_outputs
+from mim_backbones.backbones.layers.patch_embed import PatchEmbed
+from mim_backbones.backbones.layers.pos_embed import resize_pos_embed, sincos_pos_embed
+from mim_backbones.backbones.layers.rel_pos_bias import RelPosBias
+from mim_backbones.backbones.layers.tokens import pool_tokens, take, to_map, visible_indices
+from mim_backbones.backbones.vit_tables import fit_vit_tables
+from mim_backbones.registry import MODELS
+
+Grid = tuple[int, int]
+POS_EMBEDS = ('learned', 'sincos', 'sincos-row-first', 'none')
+
+
+@MODELS.register_module()
+class MIMViT(MIMBackbone):
+    """Plain ViT.
+
+    Args:
+        arch: a name of `archs.VIT` or a dict with embed_dim, depth, num_heads.
+        img_size: side (or (H, W)) of the images the position tables are made for; any other
+            multiple of the patch size works at run time, the tables are resized.
+        patch_size: side of a patch in pixels.
+        out_indices: blocks whose output `forward` returns; negative counts from the end.
+        pos_embed: 'learned', 'sincos' (fixed, MAE: column first), 'sincos-row-first' (fixed,
+            MoCo v3) or 'none'.
+        rel_pos_bias: 'none', 'shared' (one table for all blocks) or 'per_block'.
+        cls_token: whether a CLS token is put first.
+        num_registers: register tokens after CLS, without positions (DINOv2).
+        mask_token: whether the vector that replaces hidden tokens exists (pre-training).
+        qkv_bias: 'joint', 'qv' (BEiT: no key bias) or 'none'.
+        layer_scale: start value of the layer scale; None for no layer scale.
+        final_norm: LayerNorm `norm` after the last block, on the last block's output only.
+        fc_norm: LayerNorm of the pooled vector in `forward_pooled` (mean pooling; BEiT and MAE
+            then leave out the final norm).
+        drop_path_rate: rate of the last block; rises linearly from 0.
+        window_size: side of the attention windows in tokens, 0 for global attention (ViTDet).
+        global_blocks: blocks that stay global when window_size > 0.
+        decomposed_rel_pos: ViTDet's decomposed relative positions in every block.
+        frozen_stages: -1 nothing; 0 the embedding; n the embedding and the first n blocks.
+        with_cp: recompute blocks in the backward pass to save memory.
+
+    Raises:
+        ValueError: an option has no such value, img_size is not a multiple of patch_size, or
+            windows or a relative bias meet tokens they have no place for.
+    """
+
+    def __init__(
+        self,
+        arch: str | ViTSize = 'base',
+        img_size: int | Grid = 224,
+        patch_size: int = 16,
+        in_channels: int = 3,
+        out_indices: Sequence[int] = (-1,),
+        pos_embed: str = 'learned',
+        rel_pos_bias: str = 'none',
+        cls_token: bool = True,
+        num_registers: int = 0,
+        mask_token: bool = False,
+        qkv_bias: str = 'joint',
+        layer_scale: float | None = None,
+        final_norm: bool = True,
+        fc_norm: bool = False,
+        mlp_ratio: float = 4.0,
+        norm_eps: float = 1e-6,
+        drop_path_rate: float = 0.0,
+        window_size: int = 0,
+        global_blocks: Sequence[int] = (),
+        decomposed_rel_pos: bool = False,
+        frozen_stages: int = -1,
+        with_cp: bool = False,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        size = vit_size(arch)
+        check_option('MIMViT', 'pos_embed', pos_embed, POS_EMBEDS)
+        check_option('MIMViT', 'rel_pos_bias', rel_pos_bias, ('none', 'shared', 'per_block'))
+        check_option('MIMViT', 'qkv_bias', qkv_bias, ('joint', 'qv', 'none'))
+        if window_size and (cls_token or num_registers):
+            raise ValueError(
+                'MIMViT: windowed blocks have no place for a CLS token or registers; '
+                'cls_token=False, num_registers=0'
+            )
+        if window_size and rel_pos_bias != 'none':
+            raise ValueError('MIMViT: windowed blocks take decomposed_rel_pos, not rel_pos_bias')
+        if num_registers and (rel_pos_bias != 'none' or decomposed_rel_pos):
+            raise ValueError('MIMViT: register tokens have no relative positions; leave those out')
+        self.embed_dim = size['embed_dim']
+        self.depth = size['depth']
+        self.num_heads = size['num_heads']
+        self.patch_size = self.mask_size = self.stride = patch_size
+        self.grid: Grid = grid_of('MIMViT', img_size, patch_size)
+        self.out_indices = tuple(i % self.depth for i in out_indices)
+        self.num_features = (self.embed_dim,) * len(self.out_indices)
+        self.num_cls = int(cls_token)  # also the rows of pos_embed before the patches'
+        self.num_prefix = self.num_cls + num_registers
+        self.window_size = window_size
+        self.frozen_stages = frozen_stages
+        self.with_cp = with_cp
+
+        dim = self.embed_dim
+        self.patch_embed = PatchEmbed(patch_size, in_channels, dim)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, dim)) if cls_token else None
+        self.register_tokens = (
+            nn.Parameter(torch.zeros(1, num_registers, dim)) if num_registers else None
+        )
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, dim)) if mask_token else None
+        self.pos_embed = self._make_pos_embed(pos_embed)
+        self.rel_pos_bias = None
+        if rel_pos_bias == 'shared':
+            self.rel_pos_bias = RelPosBias(self.grid, self.num_heads, cls_token)
+        drop_path = rising_rates(drop_path_rate, self.depth)
+        self.blocks = nn.ModuleList()
+        for i in range(self.depth):
+            windowed = bool(window_size) and i not in {g % self.depth for g in global_blocks}
+            around = (window_size, window_size) if windowed else self.grid
+            own_bias = rel_pos_bias == 'per_block'
+            self.blocks.append(
+                Block(
+                    dim,
+                    self.num_heads,
+                    mlp_ratio=mlp_ratio,
+                    qkv_bias=qkv_bias,
+                    drop_path=drop_path[i],
+                    layer_scale=layer_scale,
+                    norm_eps=norm_eps,
+                    rel_pos_bias=RelPosBias(self.grid, self.num_heads, cls_token)
+                    if own_bias
+                    else None,
+                    window_size=window_size if windowed else 0,
+                    decomposed_grid=around if decomposed_rel_pos else None,
+                )
+            )
+        self.norm = nn.LayerNorm(dim, eps=norm_eps) if final_norm else nn.Identity()
+        self.fc_norm = nn.LayerNorm(dim, eps=norm_eps) if fc_norm else nn.Identity()
+        self._draw_weights()
+        self._freeze()
+
+    # ------------------------------------------------------------------ image -> features
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """image (B, C, H, W) -> one map (B, D, H/p, W/p) per out_index."""
+        return self.intermediates(image, self.out_indices, norm_last=True)
+
+    def forward_tokens(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Last map (B, D, H/p, W/p), after the final norm.
+
+        mask: (B, H/p, W/p) bool, True = hidden: those tokens are replaced by the mask token
+        after the patch projection and before the positions (SimMIM, BEiT).
+        """
+        (tokens,) = self.block_tokens(image, (-1,), mask)
+        return to_map(self.norm(tokens), self._grid_of(image), self.num_prefix)
+
+    def forward_visible(
+        self, image: Tensor, mask: Tensor | None = None, keep: Tensor | None = None
+    ) -> Tensor:
+        """Encode some tokens only (MAE): (B, prefix + V, D), after the final norm.
+
+        Args:
+            mask: (B, H/p, W/p) bool, True = hidden; the visible tokens run in raster order.
+            keep: in its place, (B, V) int64 raster places of the tokens to encode, which run in
+                this order. Needs no look at the numbers, so that a GPU is not kept waiting.
+
+        Raises:
+            ValueError: the images hide different numbers of tokens, or the backbone has windows
+                or relative positions.
+        """
+        assert (mask is None) != (keep is None), 'either mask or keep'
+        keep = visible_indices(mask) if keep is None else keep
+        return self.norm(self.block_tokens(image, (-1,), keep=keep)[0])
+
+    def forward_pooled(self, image: Tensor, pool: str = 'mean') -> Tensor:
+        """One vector (B, D) per image for a classifier, after `norm` and `fc_norm`.
+
+        pool: 'cls', 'mean' (of the patch tokens) or 'cls_mean' (both, 2 D wide).
+        """
+        (tokens,) = self.block_tokens(image, (-1,))
+        return self.fc_norm(pool_tokens(self.norm(tokens), self.num_prefix, pool))
+
+    def intermediates(
+        self, image: Tensor, indices: Sequence[int], norm_last: bool = False
+    ) -> tuple[Tensor, ...]:
+        """Outputs of the blocks `indices` as maps (B, D, H/p, W/p), in one pass.
+
+        norm_last: apply the final norm to the last block's output.
+        """
+        grid, last = self._grid_of(image), self.depth - 1
+        outputs = zip(indices, self.block_tokens(image, indices), strict=True)
+        return tuple(
+            to_map(
+                self.norm(x) if norm_last and i % self.depth == last else x, grid, self.num_prefix
+            )
+            for i, x in outputs
+        )
+
+    def probe_features(
+        self, image: Tensor, indices: Sequence[int], pool: str = 'cls_mean'
+    ) -> tuple[Tensor, ...]:
+        """Pooled outputs of the blocks `indices`, no norm: (B, D), or (B, 2 D) with 'cls_mean'."""
+        outputs = self.block_tokens(image, indices)
+        return tuple(pool_tokens(x, self.num_prefix, pool) for x in outputs)
+
+    def block_tokens(
+        self,
+        image: Tensor,
+        indices: Sequence[int],
+        mask: Tensor | None = None,
+        keep: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        """Outputs of the blocks `indices` as tokens (B, prefix + N, D), no norm, in one pass.
+
+        The CLS token comes first, then registers, then patches. mask hides tokens as in
+        `forward_tokens`, keep drops them as in `forward_visible`.
+        """
+        x, grid = self._embed(image, mask, keep)
+        bias = None if grid is None else self.relative_bias(grid)
+        wanted = [i % self.depth for i in indices]
+        outputs = {}
+        for i, block in enumerate(self.blocks[: max(wanted) + 1]):
+            x = self._run(block, x, grid, bias)
+            if i in wanted:
+                outputs[i] = x
+        return tuple(outputs[i] for i in wanted)
+
+    def embed_patches(self, image: Tensor) -> Tensor:
+        """Patch tokens with their absolute positions, no CLS: (B, H/p * W/p, D), raster order."""
+        x = self.patch_embed(image)
+        grid = (x.shape[-2], x.shape[-1])
+        return x.flatten(2).transpose(1, 2) + self._positions(grid)[:, self.num_cls :]
+
+    def encode(self, tokens: Tensor, grids: Sequence[Grid]) -> Tensor:
+        """Patch tokens of several images (B, N, D) together through all blocks and final norm.
+
+        Every token sees every other, of all images (one-stream tracking). A relative bias holds
+        within an image.
+
+        Args:
+            grids: (H, W) of each image's patches, in the order of the tokens.
+
+        Raises:
+            ValueError: the backbone was made with windows or decomposed positions.
+        """
+        if self.window_size or self.blocks[0].attn.decomposed_grid is not None:
+            raise ValueError(
+                'MIMViT.encode: tokens of several images have no windows or decomposed '
+                'positions; build with window_size=0, decomposed_rel_pos=False'
+            )
+        shared = None if self.rel_pos_bias is None else self.rel_pos_bias.joined(grids)
+        for block in self.blocks:
+            own = block.rel_pos_bias
+            tokens = self._run(block, tokens, None, shared if own is None else own.joined(grids))
+        return self.norm(tokens)
+
+    def relative_bias(self, grid: Grid) -> Tensor | None:
+        """The shared bias (heads, N, N) that every block adds, CLS first; None without one."""
+        return None if self.rel_pos_bias is None else self.rel_pos_bias(grid)
+
+    # ------------------------------------------------------------------ pieces
+
+    def _refuse_relative(self) -> None:
+        first = self.blocks[0]
+        per_block = first.rel_pos_bias is not None or first.attn.decomposed_grid is not None
+        if self.window_size or self.rel_pos_bias is not None or per_block:
+            raise ValueError(
+                'MIMViT.forward_visible: tokens that form no grid have no windows or relative '
+                "positions; build with window_size=0, rel_pos_bias='none', "
+                'decomposed_rel_pos=False'
+            )
+
+    def _grid_of(self, image: Tensor) -> Grid:
+        return image.shape[-2] // self.patch_size, image.shape[-1] // self.patch_size
+
+    def _embed(
+        self, image: Tensor, mask: Tensor | None, keep: Tensor | None = None
+    ) -> tuple[Tensor, Grid | None]:
+        """Tokens (B, prefix + N, D) and their grid, None when only some are kept."""
+        x = self.patch_embed(image)
+        grid = (x.shape[-2], x.shape[-1])
+        x = x.flatten(2).transpose(1, 2)
+        if mask is not None:
+            self._check_mask(mask, grid)
+            x = torch.where(mask.flatten(1)[..., None], self.mask_token.to(x.dtype), x)
+        positions = self._positions(grid)
+        x = x + positions[:, self.num_cls :]
+        if keep is not None:
+            self._refuse_relative()
+            x = take(x, keep)
+        prefix = []
+        if self.cls_token is not None:
+            prefix.append(self.cls_token + positions[:, :1])
+        if self.register_tokens is not None:
+            prefix.append(self.register_tokens)
+        tokens = torch.cat([*(t.to(x.dtype).expand(len(x), -1, -1) for t in prefix), x], dim=1)
+        return tokens, grid if keep is None else None
+
+    def _positions(self, grid: Grid) -> Tensor:
+        """(1, cls + N, D), or zeros of shape (1, cls + 1, 1) when there are none."""
+        if self.pos_embed is None:
+            return self.patch_embed.proj.weight.new_zeros(1, self.num_cls + 1, 1)
+        return resize_pos_embed(self.pos_embed, self.grid, grid, self.num_cls)
+
+    def _make_pos_embed(self, kind: str) -> nn.Parameter | None:
+        if kind == 'none':
+            return None
+        if kind != 'learned':
+            x_first = kind == 'sincos'
+            table = sincos_pos_embed(self.embed_dim, self.grid, self.num_cls, x_first)
+            return nn.Parameter(table, requires_grad=False)
+        count = self.num_cls + self.grid[0] * self.grid[1]
+        return nn.Parameter(trunc_normal_(torch.zeros(1, count, self.embed_dim), std=0.02))
+
+    def _draw_weights(self) -> None:
+        """The start of BEiT's and SimMIM's fine-tuning: normal, residual outputs shrink with depth.
+
+        Their pre-training cuts at one deviation: `pretrain.methods.start`.
+
+        Beside the fixed sin-cos table, whose values are near 1, tokens of that size would drown;
+        there MAE's start is taken: Xavier, over a whole patch for the projection.
+        """
+        xavier = self.pos_embed is not None and not self.pos_embed.requires_grad
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Conv2d):
+                if xavier:
+                    nn.init.xavier_uniform_(module.weight.view(len(module.weight), -1))
+                else:
+                    trunc_normal_(module.weight, std=0.02)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        for token in (self.cls_token, self.register_tokens, self.mask_token):
+            if token is not None:
+                trunc_normal_(token, std=0.02)
+        if xavier:
+            return
+        for number, block in enumerate(self.blocks, 1):
+            shrink_outputs(block, number)
+
+    # ------------------------------------------------------------------ training
+
+    def _frozen_parts(self) -> Iterator[nn.Module | Tensor | None]:
+        yield from (self.cls_token, self.register_tokens, self.mask_token, self.pos_embed)
+        yield self.patch_embed
+        yield from self.blocks[: self.frozen_stages]
+        if self.frozen_stages > 0:
+            yield self.rel_pos_bias  # every frozen block reads it
+
+    def fit_state(
+        self, state: dict[str, Tensor], source_grid: Grid | None = None
+    ) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """Fit the position tables of a state dict to this backbone; {key: 'from -> to'}.
+
+        source_grid: patch grid of the tables in `state`; None: square.
+
+        Raises:
+            ValueError: a table that fits no grid.
+        """
+        return fit_vit_tables(state, self.state_dict(), self.grid, self.num_cls, source_grid)
+
+    def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:
+        """Embeddings 0, block i is i + 1, everything else (norm, shared bias) the last depth."""
+        count = self.depth + 2
+        if not name.startswith(prefix):
+            return count - 1, count
+        parts = name.removeprefix(prefix).split('.')
+        if parts[0] in (*TOKENS, 'pos_embed', 'patch_embed'):
+            return 0, count
+        if parts[0] == 'blocks':
+            return int(parts[1]) + 1, count
+        return count - 1, count

@@ -1,0 +1,111 @@
+"""What a dialect is: how one source names the weights of a backbone, and what that implies."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from torch import Tensor
+
+from mim_backbones.checkpoints.choose import Model
+
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """A key left out on purpose, and why."""
+
+    reason: str
+
+
+Rule = tuple[str, str | Ignored]  # pattern of the whole key, our name (a match template)
+
+
+def no_change(state: State) -> State:
+    return state
+
+
+def no_options(model: Model) -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """One source's names.
+
+    Attributes:
+        name: for reports.
+        source: repository the names come from.
+        family: 'vit', 'swin' or 'hiera'.
+        recognise: whether a model's keys and shapes are in this dialect.
+        rules: tried in order on every key; a key no rule matches is unexpected.
+        adapt: changes tensors, after renaming (channel orders, shapes of tokens).
+        options: constructor arguments that shapes do not show (heads, norm eps).
+    """
+
+    name: str
+    source: str
+    family: str
+    recognise: Callable[[Model], bool]
+    rules: tuple[Rule, ...]
+    adapt: Callable[[State], State] = no_change
+    options: Callable[[Model], dict[str, Any]] = no_options
+
+    @cached_property
+    def _patterns(self) -> tuple[tuple[re.Pattern[str], str | Ignored], ...]:
+        return tuple((re.compile(pattern), target) for pattern, target in self.rules)
+
+    def rename(self, key: str) -> str | Ignored | None:
+        """Our name, the reason to leave the key out, or None for a key nobody knows."""
+        for pattern, target in self._patterns:
+            match = pattern.fullmatch(key)
+            if match:
+                return target if isinstance(target, Ignored) else match.expand(target)
+        return None
+
+    def translate(self, model: Model) -> 'Translated':
+        """The model's tensors under our names, and what became of the other keys."""
+        result = Translated(dialect=self)
+        renamed: State = {}
+        for key, value in model.state.items():
+            name = self.rename(key)
+            if name is None:
+                result.unexpected.append(key)
+            elif isinstance(name, Ignored):
+                result.ignore(name.reason, key)
+            else:
+                renamed[name] = value
+        for key in model.outside:
+            result.ignore(outside_reason(key), key)
+        for key in model.others:
+            result.ignore('another model of the file', key)
+        result.state = self.adapt(renamed)
+        return result
+
+
+@dataclass
+class Translated:
+    """A model in our key names.
+
+    Attributes:
+        state: tensors under our names, shapes as in the file.
+        ignored: reason -> keys of the file.
+        unexpected: keys of the file that no rule knows.
+    """
+
+    dialect: Dialect
+    state: State = field(default_factory=dict)
+    ignored: dict[str, list[str]] = field(default_factory=dict)
+    unexpected: list[str] = field(default_factory=list)
+
+    def ignore(self, reason: str, key: str) -> None:
+        self.ignored.setdefault(reason, []).append(key)
+
+
+def outside_reason(key: str) -> str:
+    """Why a key outside of the backbone is left out: the part it belongs to."""
+    parts = key.split('.')
+    wrapper = len(parts) > 1 and parts[0] in ('model', 'state_dict', 'net', 'backbone')
+    return f'outside of the backbone: {parts[1] if wrapper else parts[0]}'

@@ -1,0 +1,109 @@
+"""Tensors under our names -> exactly the parameters of one backbone, or the reason why not."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from mim_backbones.backbones.base import MIMBackbone
+from mim_backbones.backbones.layers.pos_embed import Grid
+from mim_backbones.checkpoints.qkv_bias import fit_qkv_bias
+
+# Parts a backbone may lack though the checkpoint has them, and what that means.
+OPTIONAL = (
+    (r'mask_token', 'mask token: the backbone has none'),
+    (r'cls_token', 'CLS token: the backbone has none'),
+    (r'norm\.(weight|bias)', 'final norm: the backbone has none'),
+    (r'norm\d\.(weight|bias)', "norm of a stage's output: the backbone has none"),
+    (r'fc_norm\.(weight|bias)', 'norm of the pooled feature (classifier)'),
+)
+RELATIVE = re.compile(r'.*(relative_position_bias_table|rel_pos_[hw])')
+
+
+@dataclass
+class Fitted:
+    """What a state dict gives a backbone.
+
+    Attributes:
+        state: tensors in the backbone's shapes.
+        resized: backbone parameter -> how it came from the file's.
+        ignored: reason -> keys (our names).
+        fresh: backbone parameters the file lacks that may start fresh (`fresh_parameters`).
+        missing: other backbone parameters the file lacks.
+        homeless: weights of the file for which the backbone has no place.
+    """
+
+    state: dict[str, Tensor] = field(default_factory=dict)
+    resized: dict[str, str] = field(default_factory=dict)
+    ignored: dict[str, list[str]] = field(default_factory=dict)
+    fresh: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    homeless: list[str] = field(default_factory=list)
+
+
+def fit(
+    backbone: MIMBackbone,
+    state: dict[str, Tensor],
+    leave_out: Sequence[str] = (),
+    source_grid: Grid | None = None,
+) -> Fitted:
+    """Match a state dict in our names with a backbone, name by name.
+
+    Args:
+        leave_out: parts of our names ('rel_pos_bias', 'gamma_1') that the caller does without.
+        source_grid: patch grid (H, W) of the position tables; None: square.
+
+    Raises:
+        ValueError: a shape that no resizing explains, or a key bias without a place.
+    """
+    own = backbone.state_dict()
+    result = Fitted()
+    kept: dict[str, Tensor] = {}
+    unwanted = set(leave_out)
+    for key, value in state.items():
+        if not unwanted.isdisjoint(key.split('.')):
+            result.ignored.setdefault('left out as asked', []).append(key)
+        else:
+            kept[key] = value
+    result.resized.update(fit_qkv_bias(kept, own))
+    where = {} if source_grid is None else {'source_grid': source_grid}
+    kept, tables = backbone.fit_state(kept, **where)
+    result.resized.update(tables)
+    for key, value in kept.items():
+        if key not in own:
+            reason = next((why for what, why in OPTIONAL if re.fullmatch(what, key)), None)
+            if reason is None:
+                result.homeless.append(key)
+            else:
+                result.ignored.setdefault(reason, []).append(key)
+        elif value.shape != own[key].shape:
+            raise ValueError(
+                f'{key} has shape {tuple(value.shape)}, the backbone wants '
+                f'{tuple(own[key].shape)}: another architecture'
+            )
+        elif not value.is_floating_point():
+            raise ValueError(f'{key} is {value.dtype}, not floating-point weights')
+        else:
+            result.state[key] = value
+    fresh = fresh_parameters(backbone, kept)
+    for key in own:
+        if key not in result.state:
+            (result.fresh if key in fresh else result.missing).append(key)
+    return result
+
+
+def fresh_parameters(backbone: MIMBackbone, state: dict[str, Tensor]) -> set[str]:
+    """What the family says may start fresh, and zero relative positions where the file has none.
+
+    With tables of zeros the backbone computes at first what the checkpoint did (ViTDet,
+    mmsegmentation's MAE, MAE-Lite's fine-tuning).
+    """
+    fresh = set(backbone.fresh_parameters())
+    if not any(RELATIVE.fullmatch(key) for key in state):
+        fresh |= {
+            key
+            for key, value in backbone.state_dict().items()
+            if RELATIVE.fullmatch(key) and not value.any()
+        }
+    return fresh

@@ -1,0 +1,189 @@
+"""Any released checkpoint -> a backbone, with a report, or one clear error.
+
+    source -> content (one flat table) -> the backbone's own model -> dialect -> our key names
+           -> fitted to the backbone's shapes -> loaded
+
+The dialects are in `dialects/`, one source a file; shapes are read in `architecture/`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mim_backbones.backbones.base import MIMBackbone
+from mim_backbones.backbones.layers.pos_embed import Grid
+from mim_backbones.checkpoints.choose import Model, choose_model
+from mim_backbones.checkpoints.coverage import refuse_gaps, report_of
+from mim_backbones.checkpoints.dialects import recognise
+from mim_backbones.checkpoints.dialects.base import Translated
+from mim_backbones.checkpoints.fit import fit
+from mim_backbones.checkpoints.report import LoadReport
+from mim_backbones.checkpoints.safe.weights_file import CheckpointError
+from mim_backbones.checkpoints.shapes import architecture_arguments
+from mim_backbones.checkpoints.shapes.hints import Hints
+from mim_backbones.checkpoints.source import Content, Source, open_source
+from mim_backbones.registry import MODELS
+
+# Constructor arguments whose value 'none' (or None) says: I know the file has these, without them.
+PARTS = {
+    'rel_pos_bias': ('rel_pos_bias',),
+    'decomposed_rel_pos': ('rel_pos_h', 'rel_pos_w'),
+    'pos_embed': ('pos_embed',),
+    'absolute_pos_embed': ('absolute_pos_embed',),
+    'layer_scale': ('gamma_1', 'gamma_2'),
+    'num_registers': ('register_tokens',),
+}
+FAMILIES = {'MIMViT': 'vit', 'MIMSwin': 'swin', 'MIMHiera': 'hiera'}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A checkpoint in our names."""
+
+    model: Model
+    translated: Translated
+
+
+def load_pretrained(
+    backbone: MIMBackbone,
+    source: Source,
+    strict: bool = True,
+    trust: bool = False,
+    weights: str = 'auto',
+    leave_out: Sequence[str] = (),
+    grid: Grid | None = None,
+) -> LoadReport:
+    """Copy the weights of a checkpoint into a backbone, in place.
+
+    Args:
+        source: a file, `timm:NAME`, or a state dict (possibly still wrapped in a checkpoint dict).
+        strict: raise when a parameter of the backbone stays uncovered, or weights find no place.
+        trust: run whatever code the file's pickle asks for; only for files of your own.
+        weights: 'ema' or 'plain' for files with averaged and plain weights; see `choose_model`.
+        leave_out: parts of names to do without ('rel_pos_bias', 'gamma_1'), though the file has
+            them.
+        grid: patch grid (H, W) of the file's position tables, where they are not square.
+
+    Raises:
+        CheckpointError: unreadable file, no tensors, another family or size, or (strict)
+            parameters left uncovered or weights without a place; the backbone is then unchanged.
+    """
+    opened = translate(open_source(source, trust), weights)
+    return load(backbone, opened, strict, leave_out, grid)
+
+
+def from_checkpoint(
+    source: Source,
+    *,
+    trust: bool = False,
+    weights: str = 'auto',
+    grid: Grid | None = None,
+    **overrides: Any,
+) -> tuple[MIMBackbone, LoadReport]:
+    """Build the backbone a checkpoint holds, and load it.
+
+    Args:
+        trust, weights, grid: see `load_pretrained`.
+        overrides: constructor arguments that replace the inferred ones (img_size, out_indices,
+            drop_path_rate, rel_pos_bias='none', ...); `num_heads` where shapes do not show it.
+
+    Raises:
+        CheckpointError: as `load_pretrained`, or the number of heads has to be given.
+        TypeError, ValueError: an override the backbone does not take.
+    """
+    opened = translate(open_source(source, trust), weights)
+    config = arguments(opened, overrides)
+    backbone = MODELS.build(config)
+    without = [part for key, parts in PARTS.items() for part in parts if absent(overrides, key)]
+    return backbone, load(backbone, opened, True, without, grid)
+
+
+def backbone_config(
+    source: Source, *, trust: bool = False, weights: str = 'auto', **overrides: Any
+) -> dict[str, Any]:
+    """Registry type and constructor arguments of the backbone a checkpoint holds.
+
+    Raises:
+        CheckpointError: as `from_checkpoint`.
+    """
+    return arguments(translate(open_source(source, trust), weights), overrides)
+
+
+def translate(content: Content, weights: str = 'auto') -> Opened:
+    """Content in our key names.
+
+    Raises:
+        CheckpointError: no backbone of a known dialect.
+    """
+    model = choose_model(content, weights)
+    return Opened(model, recognise(model).translate(model))
+
+
+def arguments(opened: Opened, overrides: dict[str, Any]) -> dict[str, Any]:
+    """What pre-training recorded, or else what the shapes show; then the overrides."""
+    record = (opened.model.record or {}).get('backbone')
+    if record is not None:
+        asked = dict(overrides)
+        asked.pop('num_heads', None)
+        config = {**record, **asked}
+    else:
+        hints = Hints(
+            name=opened.model.name,
+            asked=overrides,
+            implied=opened.translated.dialect.options(opened.model),
+            said=opened.model.said,
+        )
+        inferred = architecture_arguments(
+            opened.translated.dialect.family, opened.translated.state, hints
+        )
+        config = {**inferred, **{k: v for k, v in overrides.items() if k != 'num_heads'}}
+    config.pop('init_cfg', None)
+    return config
+
+
+def absent(overrides: dict[str, Any], key: str) -> bool:
+    """Whether the caller said in so many words: without this part."""
+    return key in overrides and overrides[key] in ('none', None, False, 0)
+
+
+def load(
+    backbone: MIMBackbone,
+    opened: Opened,
+    strict: bool,
+    leave_out: Sequence[str] = (),
+    grid: Grid | None = None,
+) -> LoadReport:
+    """Fit, report, refuse gaps, copy."""
+    model, translated = opened.model, opened.translated
+    check_family(backbone, opened)
+    grid = grid or recorded_grid(model)
+    try:
+        fitted = fit(backbone, translated.state, leave_out, grid)
+    except ValueError as error:
+        raise CheckpointError(f'checkpoint {model.name}: {error}') from error
+    report = report_of(model, translated, fitted)
+    if strict:
+        refuse_gaps(report, fitted, translated)
+    backbone.load_state_dict(fitted.state, strict=False)
+    return report
+
+
+def check_family(backbone: MIMBackbone, opened: Opened) -> None:
+    """Raises CheckpointError for a Swin's weights in a ViT and the like."""
+    wanted = opened.translated.dialect.family
+    own = next((FAMILIES[c.__name__] for c in type(backbone).mro() if c.__name__ in FAMILIES), '')
+    if own != wanted:
+        raise CheckpointError(
+            f'checkpoint {opened.model.name} holds a {wanted} backbone '
+            f'({opened.translated.dialect.name}); {type(backbone).__name__} cannot take it'
+        )
+
+
+def recorded_grid(model: Model) -> Grid | None:
+    """Patch grid of the tables, where pre-training recorded it."""
+    record = (model.record or {}).get('backbone', {})
+    size, patch = record.get('img_size'), record.get('patch_size', 16)
+    if not str(record.get('type', '')).endswith('MIMViT') or size is None:
+        return None
+    height, width = (size, size) if isinstance(size, int) else size
+    return height // patch, width // patch

@@ -1,0 +1,153 @@
+"""MIMSwin's constructor arguments from the shapes of its weights."""
+
+import re
+from math import isqrt
+from typing import Any
+
+from torch import Tensor
+
+from mim_backbones.backbones.archs import SWIN
+from mim_backbones.checkpoints.safe.weights_file import CheckpointError
+from mim_backbones.checkpoints.shapes.hints import Hints, require
+
+State = dict[str, Tensor]
+REQUIRED = {  # name -> number of axes
+    'patch_embed.proj.weight': 4,
+    'layers.0.blocks.0.norm1.weight': 1,
+    'layers.0.blocks.0.mlp.fc1.weight': 2,
+}
+
+
+def swin_arguments(state: State, hints: Hints) -> dict[str, Any]:
+    """Arguments that build the MIMSwin these weights belong to.
+
+    Raises:
+        CheckpointError: blocks are missing, or heads or the window have to be asked for.
+    """
+    require(state, REQUIRED, hints.name)
+    width, channels, patch, _ = state['patch_embed.proj.weight'].shape
+    depths = stage_depths(state, hints.name)
+    config: dict[str, Any] = {'type': 'mim_backbones.MIMSwin'}
+    config['arch'] = hints.asked.get('arch') or named_arch(
+        width, depths, stage_heads(state, len(depths), hints)
+    )
+    config['patch_size'] = patch
+    if channels != 3:
+        config['in_channels'] = channels
+    if 'layers.0.blocks.0.attn.logit_scale' in state:
+        config['version'] = 2
+        windows = hints.implied.get('pretrained_window_sizes')
+        if windows:
+            config['pretrained_window_sizes'] = windows
+    config.update(window_options(state, patch, len(depths), hints))
+    config['absolute_pos_embed'] = 'absolute_pos_embed' in state
+    config['patch_norm'] = 'patch_embed.norm.weight' in state
+    biases = ('layers.0.blocks.0.attn.qkv.bias', 'layers.0.blocks.0.attn.q_bias')
+    config['qkv_bias'] = any(key in state for key in biases)
+    if 'mask_token' in state:
+        config['mask_token'] = True
+    config.update(output_options(state))
+    hidden = len(state['layers.0.blocks.0.mlp.fc1.weight'])
+    if hidden != 4 * width:
+        config['mlp_ratio'] = hidden / width
+    return config
+
+
+def stage_depths(state: State, name: str) -> tuple[int, ...]:
+    """Blocks of each stage. Raises CheckpointError when one is missing."""
+    found: dict[int, set[int]] = {}
+    for key in state:
+        match = re.match(r'layers\.(\d+)\.blocks\.(\d+)\.', key)
+        if match:
+            found.setdefault(int(match[1]), set()).add(int(match[2]))
+    for stage in range(max(found) + 1):
+        blocks = found.get(stage, set())
+        if blocks != set(range(len(blocks))) or not blocks:
+            raise CheckpointError(f'checkpoint {name} lacks blocks of stage {stage}; get it again')
+    return tuple(len(found[stage]) for stage in sorted(found))
+
+
+def stage_heads(state: State, stages: int, hints: Hints) -> tuple[int, ...]:
+    """Heads of each stage: asked for, else the columns of its table or the rows of its scale.
+
+    Raises:
+        CheckpointError: nothing tells.
+    """
+    if 'num_heads' in hints.asked:
+        return tuple(hints.asked['num_heads'])
+    heads = []
+    for stage in range(stages):
+        attention = f'layers.{stage}.blocks.0.attn.'
+        table = state.get(f'{attention}relative_position_bias_table')
+        scale = state.get(f'{attention}logit_scale')
+        if table is not None:
+            heads.append(table.shape[1])
+        elif scale is not None:
+            heads.append(len(scale))
+        else:
+            raise CheckpointError(
+                f'checkpoint {hints.name}: nothing shows how many heads stage {stage} has; '
+                'give num_heads=(...)'
+            )
+    return tuple(heads)
+
+
+def named_arch(width: int, depths: tuple[int, ...], heads: tuple[int, ...]) -> str | dict[str, Any]:
+    """The name in `archs.SWIN`, or the sizes spelled out."""
+    size = {'embed_dim': width, 'depths': depths, 'num_heads': heads}
+    return next((name for name, row in SWIN.items() if row == size), size)
+
+
+def window_options(state: State, patch: int, stages: int, hints: Hints) -> dict[str, Any]:
+    """Window and image size.
+
+    A stage whose map is smaller than the window has a table of the map's size, which tells the
+    image; where none is, released weights have one window on the last map (7 at 224 px).
+
+    Raises:
+        CheckpointError: V2 without the buffers that show the window.
+    """
+    keys = [f'layers.{s}.blocks.0.attn.relative_position_bias_table' for s in range(stages)]
+    sides = [(isqrt(len(state[key])) + 1) // 2 for key in keys if key in state]
+    sides = sides or list(hints.implied.get('stage_windows', ()))
+    window = max(sides, default=None) or hints.asked.get('window_size')
+    window = window or hints.said.get('window_size')
+    if window is None:
+        raise CheckpointError(
+            f'checkpoint {hints.name}: the weights of Swin V2 do not show their window; '
+            'give window_size=...'
+        )
+    shrunken = [(stage, side) for stage, side in enumerate(sides) if side < window]
+    said = hints.img_size()
+    pixels: int | tuple[int, int] = window * 2 ** (stages - 1) * patch
+    if shrunken:
+        pixels = shrunken[0][1] * 2 ** shrunken[0][0] * patch
+    elif 'absolute_pos_embed' in state:
+        pixels = isqrt(state['absolute_pos_embed'].shape[1]) * patch
+    elif said:
+        pixels = said if said[0] != said[1] else said[0]
+    return {'window_size': window, 'img_size': pixels}
+
+
+def output_options(state: State) -> dict[str, Any]:
+    """`norm` is the default of a classifier; norm0, norm1, ... belong to dense outputs."""
+    each = sorted(int(m[1]) for key in state if (m := re.fullmatch(r'norm(\d)\.weight', key)))
+    if each:
+        return {'out_indices': tuple(each), 'output_norm': 'each', 'small_maps': 'pad'}
+    return {} if 'norm.weight' in state else {'output_norm': 'none'}
+
+
+def swin_name(state: State) -> str:
+    """For people: 'Swin 128 wide, 2-2-18-2 deep, window 6'."""
+    projection = state.get('patch_embed.proj.weight')
+    if projection is None:
+        return 'Swin'
+    found: dict[str, set[str]] = {}
+    for key in state:
+        match = re.match(r'layers\.(\d+)\.blocks\.(\d+)\.', key)
+        if match:
+            found.setdefault(match[1], set()).add(match[2])
+    depths = '-'.join(str(len(found[stage])) for stage in sorted(found))
+    table = state.get('layers.0.blocks.0.attn.relative_position_bias_table')
+    window = 'V2' if table is None else f'window {(isqrt(len(table)) + 1) // 2}'
+    return f'Swin {len(projection)} wide, {depths} deep, {window}'

@@ -1,0 +1,168 @@
+"""MIMViT's constructor arguments from the shapes of its weights."""
+
+import re
+from math import isqrt
+from typing import Any
+
+from torch import Tensor
+
+from mim_backbones.backbones.archs import VIT
+from mim_backbones.backbones.layers.rel_pos_bias import CLS_ROWS
+from mim_backbones.backbones.vit_tables import SHARED
+from mim_backbones.checkpoints.safe.weights_file import CheckpointError
+from mim_backbones.checkpoints.shapes.hints import Hints, require
+
+State = dict[str, Tensor]
+DEFAULT_SIDE = 224
+REQUIRED = {  # name -> number of axes
+    'patch_embed.proj.weight': 4,
+    'blocks.0.norm1.weight': 1,
+    'blocks.0.attn.qkv.weight': 2,
+    'blocks.0.mlp.fc1.weight': 2,
+}
+
+
+def vit_arguments(state: State, hints: Hints) -> dict[str, Any]:
+    """Arguments that build the MIMViT these weights belong to.
+
+    Raises:
+        CheckpointError: blocks are missing, or the number of heads has to be asked for.
+    """
+    require(state, REQUIRED, hints.name)
+    width, channels, patch, across = state['patch_embed.proj.weight'].shape
+    if patch != across:
+        raise CheckpointError(
+            f'checkpoint {hints.name} has patches of {patch}x{across} pixels; MIMViT wants square'
+        )
+    depth = count_blocks(state, hints.name)
+    config: dict[str, Any] = {'type': 'mim_backbones.MIMViT'}
+    config['arch'] = hints.asked.get('arch') or named_arch(width, depth, heads(state, depth, hints))
+    config['patch_size'] = patch
+    if channels != 3:
+        config['in_channels'] = channels
+    config.update(position_options(state, patch, depth, hints))
+    config.update(block_options(state, width))
+    config['cls_token'] = 'cls_token' in state
+    if 'register_tokens' in state:
+        config['num_registers'] = state['register_tokens'].shape[1]
+    if 'mask_token' in state:
+        config['mask_token'] = True
+    config['final_norm'] = 'norm.weight' in state
+    if 'fc_norm.weight' in state:
+        config['fc_norm'] = True
+    config.update({key: value for key, value in hints.implied.items() if key != 'num_heads'})
+    return config
+
+
+def count_blocks(state: State, name: str) -> int:
+    """Depth. Raises CheckpointError when there is no block, or a gap between two."""
+    present = {int(m[1]) for key in state if (m := re.match(r'blocks\.(\d+)\.', key))}
+    depth = max(present, default=-1) + 1
+    absent = sorted(set(range(depth)) - present)
+    if absent or not depth:
+        what = f'lacks block {absent[0]} of {depth}' if absent else 'has no blocks'
+        raise CheckpointError(f'checkpoint {name} {what}; get it again')
+    return depth
+
+
+def heads(state: State, depth: int, hints: Hints) -> int:
+    """Heads: asked for, else from tables, from the file's words, else of the known sizes.
+
+    Raises:
+        CheckpointError: nothing tells.
+    """
+    width = len(state['patch_embed.proj.weight'])
+    if 'num_heads' in hints.asked:
+        return int(hints.asked['num_heads'])
+    for key, value in state.items():
+        if key.endswith('relative_position_bias_table'):
+            return value.shape[1]
+        if key.endswith('rel_pos_h'):
+            return width // value.shape[1]
+    said = hints.num_heads() or hints.small_vit_heads(width)
+    if said:
+        return said
+    known = [
+        (name, size['num_heads'])
+        for name, size in VIT.items()
+        if (size['embed_dim'], size['depth']) == (width, depth)
+    ]
+    if len(known) == 1:
+        return known[0][1]
+    choices = ' or '.join(f'num_heads={count} ({name})' for name, count in known)
+    raise CheckpointError(
+        f'checkpoint {hints.name}: shapes do not show how many heads a ViT of width {width} and '
+        f'depth {depth} has; give {choices or "num_heads=..."}'
+    )
+
+
+def named_arch(width: int, depth: int, num_heads: int) -> str | dict[str, int]:
+    """The name in `archs.VIT`, or the sizes spelled out."""
+    size = {'embed_dim': width, 'depth': depth, 'num_heads': num_heads}
+    return next((name for name, row in VIT.items() if row == size), size)
+
+
+def position_options(state: State, patch: int, depth: int, hints: Hints) -> dict[str, Any]:
+    """Grid, kinds of positions and windows."""
+    options: dict[str, Any] = {'pos_embed': 'learned' if 'pos_embed' in state else 'none'}
+    grid = None
+    if 'pos_embed' in state:
+        side = isqrt(state['pos_embed'].shape[1])
+        grid = (side, side)
+    tables = [key for key in state if key.endswith('relative_position_bias_table')]
+    if tables:
+        options['rel_pos_bias'] = 'shared' if SHARED in state else 'per_block'
+        side = (isqrt(len(state[tables[0]]) - CLS_ROWS * ('cls_token' in state)) + 1) // 2
+        grid = (side, side)
+    axes = {
+        int(key.split('.')[1]): ((len(value) + 1) // 2, (len(state[f'{key[:-1]}w']) + 1) // 2)
+        for key, value in state.items()
+        if key.endswith('rel_pos_h')
+    }
+    if axes:
+        options['decomposed_rel_pos'] = True
+        window = min(axes.values())
+        grid = max(axes.values())
+        if window != grid:
+            options['window_size'] = window[0]
+            options['global_blocks'] = tuple(i for i in range(depth) if axes.get(i) == grid)
+    said = hints.img_size()
+    if said and grid and not axes and fits(state, said, patch):
+        grid = (said[0] // patch, said[1] // patch)
+    pixels = (DEFAULT_SIDE, DEFAULT_SIDE) if grid is None else (grid[0] * patch, grid[1] * patch)
+    if grid is None:
+        pixels = (DEFAULT_SIDE // patch * patch,) * 2
+    options['img_size'] = pixels[0] if pixels[0] == pixels[1] else pixels
+    return options
+
+
+def fits(state: State, said: tuple[int, int], patch: int) -> bool:
+    """Whether an image size the file states has as many patches as its position table."""
+    cells = (said[0] // patch) * (said[1] // patch)
+    return 'pos_embed' in state and state['pos_embed'].shape[1] - cells in (0, 1)
+
+
+def block_options(state: State, width: int) -> dict[str, Any]:
+    """Biases, layer scale and MLP width of the blocks."""
+    options: dict[str, Any] = {'qkv_bias': 'none'}
+    if 'blocks.0.attn.qkv.bias' in state:
+        options['qkv_bias'] = 'joint'
+    elif 'blocks.0.attn.q_bias' in state:
+        options['qkv_bias'] = 'qv'
+    if 'blocks.0.gamma_1' in state:
+        options['layer_scale'] = 1.0  # the start value; the weights replace it
+    hidden = state['blocks.0.mlp.fc1.weight'].shape[0]
+    if hidden != 4 * width:
+        ratio = hidden / width
+        # The block takes int(width * ratio): half a channel more where that rounds down.
+        options['mlp_ratio'] = ratio if int(width * ratio) == hidden else (hidden + 0.5) / width
+    return options
+
+
+def vit_name(state: State) -> str:
+    """For people: 'ViT 768 wide, 12 deep, patch 16'."""
+    projection = state.get('patch_embed.proj.weight')
+    if projection is None or projection.ndim != 4:
+        return 'ViT'
+    depth = len({key.split('.')[1] for key in state if key.startswith('blocks.')})
+    return f'ViT {len(projection)} wide, {depth} deep, patch {projection.shape[2]}'

@@ -1,0 +1,80 @@
+"""What is installed here, who owns it, and what the hardware can do."""
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+from typing import Any
+
+from mim_backbones.data_spec import SECTIONS, load_data_spec
+from mim_backbones.errors import UserError
+
+IMPORT_NAMES = (
+    'torch', 'torchvision', 'mmengine', 'mmcv', 'mmdet', 'mmseg', 'timm', 'numpy', 'cv2',
+    'pycocotools', 'faster_coco_eval', 'safetensors',
+)  # fmt: skip
+
+
+def owners(names: Sequence[str] = IMPORT_NAMES) -> dict[str, list[str]]:
+    """Import name -> 'distribution version' of everything installed under it."""
+    found = packages_distributions()
+    return {name: sorted({f'{d} {version(d)}' for d in found.get(name, [])}) for name in names}
+
+
+def conflicts(owned: Mapping[str, Sequence[str]]) -> list[str]:
+    """One line for each import name that is missing or that two distributions fight over.
+
+    Two distributions of the same version under one name (opencv-python and its headless twin)
+    hold the same files: no fight.
+    """
+    lines = []
+    for name, distributions in owned.items():
+        versions = {text.rpartition(' ')[2] for text in distributions}
+        if not distributions:
+            lines.append(f'{name} is not installed; run tools/setup.sh')
+        elif len(versions) > 1:
+            lines.append(
+                f'{name} is claimed by {" and ".join(distributions)}: each overwrites the other; '
+                'uninstall both and run tools/setup.sh'
+            )
+    return lines
+
+
+def hardware() -> dict[str, Any]:
+    """CPU, GPUs, and whether bf16 is fast on them."""
+    import torch
+
+    from mim_backbones.training.precision import fast_bf16
+
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        'cpu': cpu_name(),
+        'cores': os.cpu_count(),
+        'torch_threads': torch.get_num_threads(),
+        'cpu_fast_bf16': fast_bf16('cpu'),
+        'gpus': gpus,
+        'gpu_fast_bf16': bool(gpus) and fast_bf16('cuda'),
+    }
+
+
+def cpu_name() -> str:
+    """Model name of the processor."""
+    info = Path('/proc/cpuinfo')
+    if info.is_file():
+        for line in info.read_text().splitlines():
+            if line.startswith('model name'):
+                return line.partition(':')[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def data_roots(source: str | None) -> tuple[dict[str, str], str | None]:
+    """Section -> root of a data YAML, and the error if it cannot be used."""
+    if not source:
+        return {}, None
+    try:
+        spec = load_data_spec(source)
+    except UserError as error:
+        return {}, str(error)
+    named = {name: getattr(spec, name) for name in SECTIONS}
+    return {name: str(section.root) for name, section in named.items() if section}, None

@@ -1,0 +1,83 @@
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from downstream.segmentation.data import describe, read_split
+from mim_backbones.data_spec import SegmentationData, load_data_spec
+from mim_backbones.errors import UserError
+
+
+@pytest.fixture
+def data(world, tmp_path):
+    root = tmp_path / 'ade'
+    shutil.copytree(world / 'ade' / 'ADEChallengeData2016', root)
+    return replace(load_data_spec(world).segmentation, root=root)
+
+
+def test_card_counts_and_fingerprint(data):
+    card = describe(data)
+    assert (card.train, card.val) == (8, 4)
+    assert read_split(data, 'training').suffix == '.jpg'
+    next((data.root / 'images' / 'validation').iterdir()).rename(
+        data.root / 'images' / 'validation' / 'renamed.jpg'
+    )
+    with pytest.raises(UserError, match=r'renamed\.png is not there'):
+        describe(data)
+
+
+def test_a_label_beyond_the_classes_is_named(data):
+    with pytest.raises(UserError, match='no class of 3'):
+        describe(replace(data, classes=('a', 'b', 'c')))
+
+
+def test_forgotten_reduce_zero_label_is_noticed(data):
+    files = (data.root / 'annotations' / 'training').iterdir()
+    largest = max(int(np.asarray(Image.open(path)).max()) for path in files)
+    # As many classes as the largest label: 1..largest are all right, but not without the shift.
+    data = replace(data, classes=data.classes[:largest])
+    assert describe(data).train == 8
+    with pytest.raises(UserError, match=f'holds .{largest}.*reduce_zero_label'):
+        describe(replace(data, reduce_zero_label=False))
+
+
+def test_reduce_zero_label_goes_with_255_only(data):
+    with pytest.raises(UserError, match='use ignore_index: 255'):
+        describe(replace(data, ignore_index=11))
+
+
+def test_mixed_suffixes_and_no_images_are_refused(data):
+    image = next((data.root / 'images' / 'training').iterdir())
+    image.rename(image.with_suffix('.png'))
+    with pytest.raises(UserError, match=r'found \.jpg, \.png'):
+        describe(data)
+    shutil.rmtree(data.root / 'images' / 'training')
+    (data.root / 'images' / 'training').mkdir()
+    with pytest.raises(UserError, match='found no image'):
+        describe(data)
+
+
+@pytest.mark.parametrize('content', [b'no picture', b''])
+def test_a_label_map_that_is_no_picture_is_named(data, content):
+    path = sorted((data.root / 'annotations' / 'training').iterdir())[0]
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=f'{path.name} cannot be read'):
+        describe(data)
+
+
+def test_a_colour_label_map_is_refused(data):
+    path = sorted((data.root / 'annotations' / 'training').iterdir())[0]
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(path)
+    with pytest.raises(UserError, match='3 channels'):
+        describe(data)
+
+
+def test_camvid_convention(shared):
+    classes = (shared / 'data' / 'camvid_small' / 'classes.txt').read_text().split()[:11]
+    data = SegmentationData(
+        root=shared / 'data' / 'camvid_small', classes=tuple(classes), ignore_index=11
+    )
+    card = describe(data)
+    assert (card.train, card.val) == (140, 40)

@@ -1,0 +1,99 @@
+"""Token ids on file: written once, read beside the same crop, refused where they do not fit."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+from mim_backbones.errors import UserError
+from pretrain.commands.tokenize import tokenize
+from pretrain.images.dataset import load_image
+from pretrain.images.token_cache import CachedTokenImages, CachedTokens, read_token_cache
+from pretrain.methods.beit import BEiT
+from pretrain.targets.frozen import FrozenTokenizer
+from pretrain.tokenizers.trained import load_tokenizer
+from pretrain.tokenizers.vqkd import VQKDTokenizer
+
+MASKER = dict(type='RandomPatchMasker', img_size=32, patch_size=8, unit_px=8)
+VIT = dict(type='mim_backbones.MIMViT', arch=dict(embed_dim=16, depth=1, num_heads=2),
+           img_size=32, patch_size=8, qkv_bias='qv')  # fmt: skip
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        folder = tmp_path / 'images' / f'class{i % 2}'
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 255, (6, 6, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((40, 50)).save(folder / f'{i}.png')
+    return tmp_path / 'images'
+
+
+@pytest.fixture
+def tokenizer(tmp_path: Path) -> Path:
+    model = dict(backbone={**VIT, 'final_norm': False, 'fc_norm': True},
+                 codebook=dict(codes=8, dim=4))  # fmt: skip
+    net = VQKDTokenizer(**model)
+    net.quantize.started.fill_(True)
+    path = tmp_path / 'tokenizer.pth'
+    record = dict(method='VQKD', backbone=model['backbone'], model=model)
+    torch.save({'state_dict': net.state_dict(), 'meta': {'mimbench': record}}, path)
+    return path
+
+
+@pytest.fixture
+def cached(images: Path, tokenizer: Path, tmp_path: Path) -> Path:
+    words = [str(tokenizer), str(images), '--out', str(tmp_path / 'ids.npz'), '--batch-size', '2']
+    result = CliRunner().invoke(tokenize, words)
+    assert result.exit_code == 0, result.output
+    assert '3 images, 0 of them unreadable, 4x4 ids of 8 codes' in result.output
+    return tmp_path / 'ids.npz'
+
+
+def test_ids_are_those_of_the_view_beside_them(images, tokenizer, cached) -> None:
+    net = FrozenTokenizer(load_tokenizer(tokenizer))
+    data = CachedTokenImages(str(images), 32, MASKER, str(cached))
+    assert len({tuple(data[(0, (0, 0, k))]['mask'].flatten().tolist()) for k in range(4)}) > 1
+    for index, path in enumerate(data.files):
+        item = data[(index, (0, 0, 0))]
+        assert torch.equal(item['image'], load_image(path, 32, 'bicubic'))
+        assert item['token_ids'].dtype == torch.int64
+        assert torch.equal(item['token_ids'], net(item['image'][None].float() / 255)[0])
+
+
+def test_a_model_trains_on_them_and_remembers_the_tokenizer(images, tokenizer, cached) -> None:
+    target = dict(type='CachedTokens', file=str(cached))
+    model = BEiT({**VIT, 'mask_token': True}, target, codes=8)
+    wanted = FrozenTokenizer(load_tokenizer(tokenizer)).fingerprint()
+    assert torch.equal(model.tokenizer_digest, wanted)
+    item = CachedTokenImages(str(images), 32, MASKER, str(cached))[(0, (0, 0, 0))]
+    batch = model.data_preprocessor({k: item[k][None] for k in ('image', 'mask', 'token_ids')})
+    model(**batch, mode='loss')['loss'].backward()
+    with pytest.raises(UserError, match='use the dataset CachedTokenImages'):
+        CachedTokens(str(cached)).encode(item['image'])
+
+
+def test_unreadable_images_are_skipped_and_named(images, tokenizer, tmp_path) -> None:
+    bad = images / 'class0' / '0.png'
+    bad.write_bytes(b'not a picture')
+    out = tmp_path / 'ids.npz'
+    result = CliRunner().invoke(tokenize, [str(tokenizer), str(images), '--out', str(out)])
+    assert '3 images, 1 of them unreadable' in result.output
+    item = CachedTokenImages(str(images), 32, MASKER, str(out))[(0, (0, 0, 0))]
+    assert item['skipped'] == str(bad)
+
+
+def test_mistakes(images, cached, tmp_path) -> None:
+    with pytest.raises(UserError, match=r'no\.npz do not exist; `mimbench tokenize'):
+        read_token_cache(tmp_path / 'no.npz')
+    damaged = tmp_path / 'damaged.npz'
+    damaged.write_bytes(cached.read_bytes()[:400])
+    with pytest.raises(UserError, match='cannot be read; write them again'):
+        read_token_cache(damaged)
+    Image.new('RGB', (40, 40)).save(images / 'new.png')
+    with pytest.raises(UserError, match=r'lack 1 of 4 images, new\.png first'):
+        CachedTokenImages(str(images), 32, MASKER, str(cached))

@@ -1,0 +1,137 @@
+"""BEiT's and BEiT v2's recipes: the published table, a step each, and two processes."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from PIL import Image
+
+from mim_backbones.training.config_file import read_config
+from mim_backbones.training.launch import build_runner
+
+ROOT = Path(__file__).parents[3]
+RECIPES = {path.stem: path for path in sorted((ROOT / 'configs/pretrain').glob('beit*.py'))}
+PUBLISHED = [name for name in RECIPES if not name.endswith('_demo')]
+TINY = dict(type='BEiTv2Tokenizer', random_weights=True, codes=32, dim=4,
+            arch=dict(embed_dim=16, depth=1, num_heads=2))  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp('images')
+    rng = np.random.default_rng(0)
+    for i in range(4):
+        coarse = rng.integers(0, 255, (4, 4, 3), dtype=np.uint8)
+        Image.fromarray(coarse).resize((256, 256)).save(folder / f'{i}.jpg')
+    return folder
+
+
+def table(name: str) -> tuple:
+    cfg = read_config(RECIPES[name])
+    optimizer, backbone = cfg.optim_wrapper.optimizer, cfg.model.backbone
+    return (cfg.train_cfg.max_epochs, backbone.arch, optimizer.betas, backbone.drop_path_rate,
+            backbone.layer_scale, cfg.model.get('early_layers'))  # fmt: skip
+
+
+# Reference table of the released recipes (beit2/PRETRAINING.md; beit/README.md for BEiT).
+@pytest.mark.parametrize(('name', 'row'), [
+    ('beitv2', (300, 'base', (0.9, 0.98), 0.0, 0.1, 9)),
+    ('beitv2_base_1600e', (1600, 'base', (0.9, 0.999), 0.1, 0.1, 9)),
+    ('beitv2_large_300e', (300, 'large', (0.9, 0.98), 0.0, 1e-5, 21)),
+    ('beitv2_large_1600e', (1600, 'large', (0.9, 0.999), 0.1, 1e-5, 21)),
+    ('beit', (800, 'base', (0.9, 0.999), 0.1, 0.1, None)),
+])  # fmt: skip
+def test_published_table(name: str, row: tuple) -> None:
+    assert table(name) == row
+    cfg = read_config(RECIPES[name])
+    assert cfg.auto_scale_lr.base_batch_size == 2048
+    assert cfg.optim_wrapper.clip_grad == dict(max_norm=3.0)
+    assert (cfg.optim_wrapper.optimizer.lr, cfg.optim_wrapper.optimizer.weight_decay) == (
+        1.5e-3, 0.05)  # fmt: skip
+
+
+def small(name: str, images: Path, out: Path) -> Config:
+    """One step of two images, at the recipe's resolutions."""
+    cfg = read_config(RECIPES[name])
+    backbone, dataset = cfg.model.backbone, cfg.train_dataloader.dataset
+    depth = {'base': 12, 'large': 24}[backbone.arch]
+    backbone.arch = dict(embed_dim=16, depth=depth, num_heads=2)
+    patch = dataset.token_size * backbone.patch_size // backbone.img_size
+    cfg.model.target = dict(TINY, img_size=dataset.token_size, patch_size=patch)
+    cfg.model.codes = 32
+    dataset.root = str(images)
+    cfg.train_dataloader.update(batch_size=2, num_workers=0, persistent_workers=False)
+    cfg.train_dataloader.sampler.samples_per_epoch = 2
+    cfg.train_cfg.max_epochs = 1
+    cfg.optim_wrapper.precision = 'fp32'
+    cfg.param_scheduler = []
+    cfg.work_dir = str(out)
+    cfg.visualizer = {'type': 'Visualizer', 'vis_backends': [{'type': 'LocalVisBackend'}]}
+    return cfg
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_builds_and_trains_a_step(name: str, images: Path, tmp_path: Path) -> None:
+    runner = build_runner(small(name, images, tmp_path))
+    before = {key: value.clone() for key, value in runner.model.state_dict().items()}
+    runner.train()
+    assert runner.iter == 1
+    after = runner.model.state_dict()
+    moved = {key for key, value in before.items() if not torch.equal(value, after[key])}
+    assert {'lm_head.weight', 'backbone.mask_token'} <= moved
+    assert ('cls_pt_layers.1.attn.qkv.weight' in moved) == name.startswith('beitv2')
+    saved = torch.load(tmp_path / 'epoch_1.pth', weights_only=False)['state_dict']
+    assert not any('encoder' in key or 'target' in key for key in saved)
+    groups = runner.optim_wrapper.optimizer.param_groups
+    assert sum(len(g['params']) for g in groups) == len(list(runner.model.parameters()))
+
+
+def start(recipe: str, work_dir: Path, images: Path, *options: str, processes: int = 0):
+    launch = [sys.executable, 'tools/train.py', f'configs/pretrain/{recipe}.py']
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
+    if processes:
+        launch = ['bash', 'tools/dist_train.sh', f'configs/pretrain/{recipe}.py', str(processes)]
+        environment |= {'PYTHON': sys.executable, 'MIMBENCH_VENV': 'none', 'PORT': '29637'}
+    command = [
+        *launch, '--work-dir', str(work_dir), '--cfg-options',
+        f'train_dataloader.dataset.root={images}', 'train_dataloader.num_workers=0',
+        'train_dataloader.persistent_workers=False', *options,
+    ]  # fmt: skip
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_two_gloo_processes_train(images: Path, tmp_path: Path) -> None:
+    found = start(
+        'beitv2', tmp_path / 'run', images,
+        'model.backbone.arch=tiny', 'model.target.arch=tiny', 'model.target.random_weights=True',
+        'model.target.codes=64', 'model.codes=64', 'train_dataloader.batch_size=2',
+        'train_cfg.max_epochs=1', 'default_hooks.logger.interval=1', 'optim_wrapper.precision=fp32',
+        processes=2,
+    )  # fmt: skip
+    said = found.stdout + found.stderr
+    assert found.returncode == 0, said[-3000:]
+    for name in ('loss_mim', 'loss_cls', 'accuracy_mim', 'accuracy_cls'):
+        assert re.search(rf' {name}: [\d.]+', said), name
+    assert (tmp_path / 'run' / 'epoch_1.pth').is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('recipe', 'options', 'message'), [
+    ('beitv2', ['model.target.checkpoint=no/tok.pth'],
+     r'needs a VQ-KD tokenizer, and no/tok.pth does not exist; train one with configs/pretrain/vq'),
+    ('beitv2', ['model.target.random_weights=True', 'model.target.img_size=192'],
+     '12x12 grid of ids for its 192 px, the backbone has 14x14 patches'),
+    ('beit', [], 'data/dall-e/encoder.pkl'),
+])  # fmt: skip
+def test_mistakes_end_in_one_line(images, tmp_path, recipe, options, message) -> None:
+    tiny = ['model.backbone.arch=tiny', 'model.target.arch=tiny'] if recipe == 'beitv2' else []
+    found = start(recipe, tmp_path / 'x', images, *tiny, *options)
+    assert found.returncode == 1
+    assert re.search(message, found.stderr.strip().splitlines()[-1]), found.stderr[-1500:]
