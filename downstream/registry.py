@@ -3,7 +3,17 @@
 from mim_backbones.registry import child_registries
 
 SCOPE = 'downstream'
-MODULES = ['downstream.detection', 'downstream.segmentation', 'downstream.tracking']
+MODULES = [
+    'downstream.cached_dataset',
+    'downstream.detection.metric',
+    'downstream.segmentation.metric',
+    'downstream.tracking.data',
+    'downstream.tracking.pairs',
+    'downstream.tracking.preprocessor',
+    'downstream.tracking.model',
+    'downstream.tracking.metric',
+    'downstream.evaluation.progress',
+]
 
 _children = child_registries(SCOPE, MODULES)
 MODELS = _children['MODELS']

@@ -1,27 +1,23 @@
-"""Detection and instance segmentation as `mimbench eval` runs them; see downstream/jobs.py."""
+"""Detection and instance segmentation: what the suite has to know of them."""
 
 from typing import TYPE_CHECKING
 
 from downstream.detection.data import class_names, describe
 from downstream.evaluation.backbone_config import task_backbone, width_of
-from downstream.evaluation.job import DataCard, Evaluation, Job
-from mim_backbones.data_spec import DataSpec, require
+from downstream.task import Evaluation, Task
+from mim_backbones.data_spec import DetectionData
 
 if TYPE_CHECKING:
     from mmengine.config import Config
     from mmengine.runner import Runner
 
+    from downstream.detection.units import DetectionUnits
+    from downstream.evaluation.job import Job
     from downstream.evaluation.progress import Progress
 
 
-def describe_data(spec: DataSpec) -> DataCard:
-    """Raises UserError when the COCO data set is broken."""
-    return describe(require(spec, 'detection'))
-
-
-def fit_recipe(cfg: 'Config', job: Job, spec: DataSpec) -> None:
+def fit(cfg: 'Config', job: 'Job', data: DetectionData) -> None:
     """Class count and roots of the data; backbone and patch size of the checkpoint."""
-    data = require(spec, 'detection')
     classes = class_names(data)
     model = cfg.model
     backbone = task_backbone(
@@ -48,7 +44,7 @@ def fit_recipe(cfg: 'Config', job: Job, spec: DataSpec) -> None:
     cfg.test_evaluator.ann_file = str(data.root / data.val_annotations)
 
 
-def evaluate(runner: 'Runner', progress: 'Progress') -> Evaluation:
+def run(runner: 'Runner', progress: 'Progress') -> Evaluation:
     """Box and mask AP over the val split, and a sheet of detections."""
     from downstream.detection.picture import instance_sheet
     from downstream.evaluation.inference import fast_features, predict_some
@@ -59,5 +55,38 @@ def evaluate(runner: 'Runner', progress: 'Progress') -> Evaluation:
     metric = runner.test_evaluator.metrics[0]
     classes = runner.test_dataloader.dataset.metainfo['classes']
     picture = instance_sheet(shown, classes)
-    primary = 'mask_mAP' if 'mask_mAP' in metrics else 'box_mAP'
-    return Evaluation(metrics, primary, metric.units, {'detections.png': picture})
+    return Evaluation(metrics, metric.units, {'detections.png': picture})
+
+
+def units() -> 'type[DetectionUnits]':
+    from downstream.detection.units import DetectionUnits
+
+    return DetectionUnits
+
+
+TASK = Task(
+    name='detection',
+    aliases=('coco',),
+    data=DetectionData,
+    unit='images',
+    metrics={
+        'mask_mAP': 'mask AP',
+        'box_mAP': 'box AP',
+        'mask_mAP_50': 'mask AP50',
+        'box_mAP_50': 'box AP50',
+        'mask_mAP_75': 'mask AP75',
+        'box_mAP_75': 'box AP75',
+        'mask_mAP_s': 'mask AP small',
+        'mask_mAP_m': 'mask AP medium',
+        'mask_mAP_l': 'mask AP large',
+        'box_mAP_s': 'box AP small',
+        'box_mAP_m': 'box AP medium',
+        'box_mAP_l': 'box AP large',
+    },
+    headline=('mask_mAP', 'box_mAP'),
+    published={'APbox': 'box_mAP', 'APmask': 'mask_mAP'},
+    units=units,
+    describe=describe,
+    fit=fit,
+    run=run,
+)

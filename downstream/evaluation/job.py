@@ -1,48 +1,23 @@
-"""A job: one checkpoint on one task with one seed. Plain data, so that it runs in its own process.
-
-Every task folder brings a `job.py` with
-
-    describe_data(spec: DataSpec) -> DataCard       checks the data set; light, raises UserError
-    fit_recipe(cfg: Config, job: Job, spec: DataSpec) -> None     data, classes, backbone; in place
-    evaluate(runner: Runner, progress: Progress) -> Evaluation    scores the trained model
-"""
+"""A job: one checkpoint on one task with one seed. Plain data, for its own process."""
 
 import hashlib
-import importlib
 import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from downstream.results.result import Checkpoint, Protocol
+from downstream.task import DataCard
 
 if TYPE_CHECKING:
     from mmengine.config import Config
-
-    from downstream.results.units import UnitScores
 
 # Where things lie says nothing about what is computed; the data have a fingerprint of their own.
 PLACES = frozenset(
     {'work_dir', 'data_root', 'root', 'ann_file', 'checkpoint', 'load_from', 'resume'}
 )
-
-
-@dataclass(frozen=True)
-class DataCard:
-    """What a result says of its data set.
-
-    fingerprint: changes with the files' names, sizes or annotations.
-    train, val: numbers of images or sequences.
-    """
-
-    name: str
-    root: str
-    fingerprint: str
-    train: int
-    val: int
 
 
 @dataclass(frozen=True)
@@ -90,21 +65,6 @@ class Job:
         content['protocol'] = Protocol(**content['protocol'])
         content['card'] = DataCard(**content['card'])
         return cls(**content)
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What a task found: metrics in percent, the unit scores behind them, PNG pictures by name."""
-
-    metrics: dict[str, float]
-    primary: str
-    units: 'UnitScores | None'
-    pictures: dict[str, bytes]
-
-
-def task_module(task: str) -> ModuleType:
-    """`downstream/TASK/job.py`."""
-    return importlib.import_module(f'downstream.{task}.job')
 
 
 def config_digest(cfg: 'Config') -> str:

@@ -2,8 +2,9 @@
 
 from mmengine.config import Config
 
-from downstream.evaluation.job import Job, task_module
-from mim_backbones.data_spec import DataSpec
+from downstream.evaluation.job import Job
+from downstream.task import find_task
+from mim_backbones.data_spec import DataSpec, require
 from mim_backbones.errors import UserError
 
 
@@ -17,7 +18,7 @@ def job_config(job: Job, spec: DataSpec) -> Config:
         UserError: the data set does not fit the task, or the options do not fit the recipe.
     """
     cfg = Config.fromfile(job.recipe)
-    task_module(job.task).fit_recipe(cfg, job, spec)
+    find_task(job.task).fit(cfg, job, require(spec, job.task))
     cfg.work_dir = str(job.log_folder)
     cfg.randomness = {'seed': job.seed}
     for key in ('val_cfg', 'val_dataloader', 'val_evaluator'):

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from downstream.evaluation.contestants import Contestant
-from downstream.evaluation.job import Job, config_digest, task_module
+from downstream.evaluation.job import Job, config_digest
 from downstream.evaluation.protocols import find_protocol, recipe_path
 from downstream.results.result import Result, read_result
-from mim_backbones.data_spec import DataSpec
+from downstream.task import find_task
+from mim_backbones.data_spec import DataSpec, require
 from mim_backbones.errors import UserError
 
 
@@ -43,7 +44,7 @@ def plan_jobs(
 
     protocols = {task: find_protocol(task, tier) for task in tasks}
     recipes = {task: str(recipe_path(protocol)) for task, protocol in protocols.items()}
-    cards = {task: task_module(task).describe_data(spec) for task in tasks}
+    cards = {task: find_task(task).describe(require(spec, task)) for task in tasks}
     earlier = finished_results(out)
     planned = []
     for contestant in contestants:

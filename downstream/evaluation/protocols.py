@@ -24,17 +24,17 @@ class TaskProtocol:
 PROTOCOLS = (
     TaskProtocol(
         'detection',
-        Protocol('mask-rcnn', version='1', tier='smoke'),
+        Protocol('mask-rcnn', '1', 'detection', 'smoke', 'vit'),
         'detection/mask-rcnn_vit_smoke_coco.py',
     ),
     TaskProtocol(
         'segmentation',
-        Protocol('upernet', version='1', tier='smoke'),
+        Protocol('upernet', '1', 'segmentation', 'smoke', 'vit'),
         'segmentation/upernet_vit_smoke_ade.py',
     ),
     TaskProtocol(
         'tracking',
-        Protocol('one-stream', version='1', tier='smoke'),
+        Protocol('one-stream', '1', 'tracking', 'smoke', 'vit'),
         'tracking/one-stream_vit_smoke_lasot.py',
     ),
 )

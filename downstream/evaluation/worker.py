@@ -15,8 +15,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from downstream.evaluation.backbone_config import architecture_name
-from downstream.evaluation.job import Evaluation, Job, config_digest, task_module
+from downstream.evaluation.job import Job, config_digest
 from downstream.results.result import Result, write_result
+from downstream.task import find_task
 from mim_backbones.data_spec import load_data_spec
 from mim_backbones.errors import UserError
 
@@ -56,7 +57,8 @@ def run(job: Job) -> Path:
     begun = time.monotonic()
     runner.train()
     trained = time.monotonic()
-    evaluation: Evaluation = task_module(job.task).evaluate(runner, Progress(progress))
+    task = find_task(job.task)
+    evaluation = task.run(runner, Progress(progress))
     done = time.monotonic()
     seen = runner.iter * runner.train_dataloader.batch_size
     cost = {
@@ -76,12 +78,14 @@ def run(job: Job) -> Path:
         task=job.task,
         protocol=job.protocol,
         metrics={key: float(value) for key, value in evaluation.metrics.items()},
-        primary=evaluation.primary,
+        primary=task.primary(evaluation.metrics),
         seed=job.seed,
         cost={key: round(value, 3) for key, value in cost.items()},
         versions=installed_versions(),
         data=vars(job.card),
         config_sha256=digest,
+        protocol_sha256=digest,
+        backbone_sha256=digest,
     )
     return write_result(Path(job.out), result, evaluation.units, evaluation.pictures)
 

@@ -2,15 +2,9 @@
 
 from pathlib import Path
 
-from downstream.detection.units import DetectionUnits
 from downstream.results.units import UnitScores, read_arrays
-from downstream.segmentation.units import SegmentationUnits
-from downstream.tracking.units import TrackingUnits
+from downstream.task import tasks
 from mim_backbones.errors import UserError
-
-KINDS: dict[str, type[UnitScores]] = {
-    units.kind: units for units in (DetectionUnits, SegmentationUnits, TrackingUnits)
-}
 
 
 def load_units(path: Path) -> UnitScores:
@@ -20,6 +14,9 @@ def load_units(path: Path) -> UnitScores:
         UserError: the file is missing, broken, or of a kind this version does not know.
     """
     kind, names, arrays = read_arrays(path)
-    if kind not in KINDS:
-        raise UserError(f'{path}: unknown kind of units {kind!r}; known: {", ".join(KINDS)}')
-    return KINDS[kind].rebuild(path, names, arrays)
+    kinds = {
+        units.kind: units for task in tasks().values() if task.units for units in [task.units()]
+    }
+    if kind not in kinds:
+        raise UserError(f'{path}: unknown kind of units {kind!r}; known: {", ".join(kinds)}')
+    return kinds[kind].rebuild(path, names, arrays)

@@ -5,6 +5,7 @@ A folder of results holds per (checkpoint, task, protocol, seed) one `STEM.json`
 and atomically: a result that is there is complete.
 """
 
+import hashlib
 import json
 import math
 import re
@@ -16,9 +17,9 @@ from downstream.results.units import UnitScores
 from mim_backbones.console.atomic_file import write_bytes_atomically
 from mim_backbones.errors import UserError
 
-SCHEMA = 1
-TASKS = ('detection', 'segmentation', 'tracking')
+SCHEMA = 2
 TIERS = ('smoke', 'proxy', 'full')
+DIGESTS = ('config_sha256', 'protocol_sha256', 'backbone_sha256')
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,17 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Protocol:
-    """The named, versioned recipe without which a number means nothing.
+    """What a recipe says it is; without it a number means nothing.
 
+    family: of backbones the recipe is made for, 'vit', 'swin' or 'hiera'; '' for any.
     framework: the `framework` of the published rows this recipe reproduces; '' when none does.
     """
 
     name: str
     version: str
+    task: str
     tier: str
+    family: str = ''
     framework: str = ''
 
     def __str__(self) -> str:
@@ -59,7 +63,13 @@ class Result:
     cost: dict[str, float]  # seconds, train_seconds, eval_seconds, peak_memory_mib, ..._per_second
     versions: dict[str, str]
     data: dict[str, Any]  # name, root, fingerprint, train, val
-    config_sha256: str
+    config_sha256: str  # of the whole config, paths left out
+    protocol_sha256: str  # of the same without the backbone: what results are compared under
+    backbone_sha256: str  # of the backbone's options without its weights
+    changes: dict[str, Any] = field(default_factory=dict)  # options changed against the recipe
+    run: dict[str, Any] = field(
+        default_factory=dict
+    )  # date, command, cpu, gpus, threads, processes
     units: str | None = None
     pictures: tuple[str, ...] = ()
     schema: int = field(default=SCHEMA, kw_only=True)
@@ -68,11 +78,11 @@ class Result:
         """Raises ValueError naming the field."""
         if self.schema != SCHEMA:
             raise ValueError(f'schema is {self.schema}, this mimbench reads {SCHEMA}')
-        for key in ('name', 'method', 'architecture', 'config_sha256'):
+        for key in ('name', 'method', 'architecture', 'task', *DIGESTS):
             if not isinstance(getattr(self, key), str) or not getattr(self, key):
                 raise ValueError(f'{key} must be a text that is not empty')
-        if self.task not in TASKS:
-            raise ValueError(f'task is {self.task!r}, known: {", ".join(TASKS)}')
+        if self.protocol.task != self.task:
+            raise ValueError(f'task is {self.task!r}, its protocol is of {self.protocol.task!r}')
         if self.protocol.tier not in TIERS:
             raise ValueError(f'protocol.tier is {self.protocol.tier!r}, known: {", ".join(TIERS)}')
         if self.primary not in self.metrics:
@@ -92,7 +102,9 @@ class Result:
         """File name without ending; the same evaluation has the same stem."""
         digest = self.checkpoint.sha256[:8] if self.checkpoint else 'none'
         protocol = f'{self.protocol.name}-v{self.protocol.version}'
-        parts = (self.name, digest, self.task, protocol, f'seed{self.seed}')
+        content = f'{self.config_sha256} {self.data["fingerprint"]}'
+        ran = hashlib.sha256(content.encode()).hexdigest()[:8]
+        parts = (self.name, digest, self.task, protocol, ran, f'seed{self.seed}')
         return '.'.join(re.sub(r'[^A-Za-z0-9_-]+', '-', part).strip('-') for part in parts)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from downstream.evaluation.job import DataCard, listing_digest
+from downstream.evaluation.job import listing_digest
+from downstream.task import DataCard
 from mim_backbones.data_spec import SegmentationData
 from mim_backbones.errors import UserError
 

@@ -1,27 +1,23 @@
-"""Semantic segmentation as `mimbench eval` runs it; see downstream/jobs.py."""
+"""Semantic segmentation: what the suite has to know of it."""
 
 from typing import TYPE_CHECKING
 
 from downstream.evaluation.backbone_config import task_backbone, width_of
-from downstream.evaluation.job import DataCard, Evaluation, Job
 from downstream.segmentation.data import LABEL_SUFFIX, describe, read_split
-from mim_backbones.data_spec import DataSpec, SegmentationData, require
+from downstream.task import Evaluation, Task
+from mim_backbones.data_spec import SegmentationData
 
 if TYPE_CHECKING:
     from mmengine.config import Config
     from mmengine.runner import Runner
 
+    from downstream.evaluation.job import Job
     from downstream.evaluation.progress import Progress
+    from downstream.segmentation.units import SegmentationUnits
 
 
-def describe_data(spec: DataSpec) -> DataCard:
-    """Raises UserError when pairs are missing or labels do not fit the convention."""
-    return describe(require(spec, 'segmentation'))
-
-
-def fit_recipe(cfg: 'Config', job: Job, spec: DataSpec) -> None:
+def fit(cfg: 'Config', job: 'Job', data: SegmentationData) -> None:
     """Classes, labels and roots of the data; backbone and patch size of the checkpoint."""
-    data = require(spec, 'segmentation')
     model = cfg.model
     blocks = len(model.decode_head.in_channels)
     backbone = task_backbone(
@@ -63,7 +59,7 @@ def _dataset(data: SegmentationData, split: str) -> dict:
     }
 
 
-def evaluate(runner: 'Runner', progress: 'Progress') -> Evaluation:
+def run(runner: 'Runner', progress: 'Progress') -> Evaluation:
     """mIoU over the val split, and a sheet of label maps."""
     from downstream.evaluation.inference import fast_features, predict_some
     from downstream.segmentation.picture import label_sheet
@@ -74,4 +70,25 @@ def evaluate(runner: 'Runner', progress: 'Progress') -> Evaluation:
     metric = runner.test_evaluator.metrics[0]
     classes = runner.test_dataloader.dataset.metainfo['classes']
     picture = label_sheet(shown, classes)
-    return Evaluation(metrics, 'mIoU', metric.units, {'segmentation.png': picture})
+    return Evaluation(metrics, metric.units, {'segmentation.png': picture})
+
+
+def units() -> 'type[SegmentationUnits]':
+    from downstream.segmentation.units import SegmentationUnits
+
+    return SegmentationUnits
+
+
+TASK = Task(
+    name='segmentation',
+    aliases=('ade20k',),
+    data=SegmentationData,
+    unit='images',
+    metrics={'mIoU': 'mIoU', 'mAcc': 'mAcc', 'aAcc': 'aAcc'},
+    headline=('mIoU',),
+    published={'mIoU': 'mIoU'},
+    units=units,
+    describe=describe,
+    fit=fit,
+    run=run,
+)

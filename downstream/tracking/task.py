@@ -1,25 +1,27 @@
-"""Tracking as `mimbench eval` runs it; see downstream/jobs.py."""
+"""Single-object tracking: what the suite has to know of it."""
 
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from downstream.evaluation.backbone_config import task_backbone
-from downstream.evaluation.job import DataCard, Evaluation, Job, listing_digest
-from mim_backbones.data_spec import DataSpec, require
+from downstream.evaluation.job import listing_digest
+from downstream.task import DataCard, Evaluation, Task
+from mim_backbones.data_spec import TrackingData
 
 if TYPE_CHECKING:
     from mmengine.config import Config
     from mmengine.runner import Runner
 
+    from downstream.evaluation.job import Job
     from downstream.evaluation.progress import Progress
+    from downstream.tracking.units import TrackingUnits
 
 
-def describe_data(spec: DataSpec) -> DataCard:
+def describe(data: TrackingData) -> DataCard:
     """Raises UserError when a sequence is broken or on both lists."""
     from downstream.tracking.data import check_split, read_sequences
 
-    data = require(spec, 'tracking')
     check_split(data.root, data.train_list, data.test_list)
     sequences = [read_sequences(data.root, name) for name in (data.train_list, data.test_list)]
     return DataCard(
@@ -34,9 +36,8 @@ def describe_data(spec: DataSpec) -> DataCard:
     )
 
 
-def fit_recipe(cfg: 'Config', job: Job, spec: DataSpec) -> None:
+def fit(cfg: 'Config', job: 'Job', data: TrackingData) -> None:
     """Roots and lists of the data; backbone of the checkpoint; crops of as many tokens."""
-    data = require(spec, 'tracking')
     # The tokens of two crops have no CLS token.
     backbone = task_backbone(
         {**job.backbone, 'cls_token': False},
@@ -57,7 +58,7 @@ def fit_recipe(cfg: 'Config', job: Job, spec: DataSpec) -> None:
     cfg.test_dataloader.dataset.update(root=str(data.root), list_file=data.test_list)
 
 
-def evaluate(runner: 'Runner', progress: 'Progress') -> Evaluation:
+def run(runner: 'Runner', progress: 'Progress') -> Evaluation:
     """AUC, precision and normalised precision over the test sequences, and strips of some."""
     from downstream.tracking.evaluate import evaluate as track_and_score
 
@@ -74,4 +75,25 @@ def evaluate(runner: 'Runner', progress: 'Progress') -> Evaluation:
             picture_path=picture,
             progress=lambda done, total: progress.update('evaluate', done, total),
         )
-        return Evaluation(found.metrics, 'AUC', found.units, {'tracks.png': picture.read_bytes()})
+        return Evaluation(found.metrics, found.units, {'tracks.png': picture.read_bytes()})
+
+
+def units() -> 'type[TrackingUnits]':
+    from downstream.tracking.units import TrackingUnits
+
+    return TrackingUnits
+
+
+TASK = Task(
+    name='tracking',
+    aliases=('lasot',),
+    data=TrackingData,
+    unit='sequences',
+    metrics={'AUC': 'AUC', 'P': 'P', 'P_norm': 'P norm'},
+    headline=('AUC',),
+    published={'AUC': 'AUC', 'P': 'P', 'P_norm': 'P_norm'},
+    units=units,
+    describe=describe,
+    fit=fit,
+    run=run,
+)

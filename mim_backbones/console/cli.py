@@ -8,11 +8,11 @@ how).
 """
 
 import sys
-from importlib.metadata import entry_points
 from typing import Any
 
 import click
 
+from mim_backbones.console.plugins import load_plugin, plugins
 from mim_backbones.errors import UserError
 
 GROUP = 'mimbench.commands'
@@ -30,11 +30,11 @@ class EntryPointGroup(click.Group):
         self.entry_point_group = entry_point_group
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(point.name for point in entry_points(group=self.entry_point_group))
+        return list(plugins(self.entry_point_group))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        found = list(entry_points(group=self.entry_point_group, name=cmd_name))
-        return found[0].load() if found else None
+        point = plugins(self.entry_point_group).get(cmd_name)
+        return load_plugin(point) if point else None
 
 
 @click.group(cls=EntryPointGroup, context_settings={'help_option_names': ['-h', '--help']})

@@ -47,9 +47,10 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def make_job(tmp_path: Path) -> Callable[..., Any]:
     """(task, weights or None, changed fields...) -> a smoke job of the very small ViT."""
-    from downstream.evaluation.job import DataCard, Job
+    from downstream.evaluation.job import Job
     from downstream.evaluation.protocols import find_protocol, recipe_path
     from downstream.results.result import Checkpoint
+    from downstream.task import DataCard
 
     def make(task: str, weights: Path | None = None, **changes: Any) -> Job:
         protocol = find_protocol(task, 'smoke')
@@ -74,14 +75,14 @@ def make_job(tmp_path: Path) -> Callable[..., Any]:
 @pytest.fixture
 def train_job() -> Callable[..., Any]:
     """(job, spec) -> what the task found after training, in this process."""
-    from downstream.evaluation.job import task_module
     from downstream.evaluation.job_config import job_config
     from downstream.evaluation.progress import Progress
+    from downstream.task import find_task
     from mim_backbones.training.launch import build_runner
 
     def train(job: Any, spec: Any) -> Any:
         runner = build_runner(job_config(job, spec))
         runner.train()
-        return task_module(job.task).evaluate(runner, Progress(job.log_folder / 'progress.json'))
+        return find_task(job.task).run(runner, Progress(job.log_folder / 'progress.json'))
 
     return train

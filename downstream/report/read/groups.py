@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from downstream.results.result import TASKS, Protocol, StoredResult
+from downstream.results.result import Protocol, StoredResult
 from mim_backbones.errors import UserError
 
 # Shown beside the primary metric wherever a task is summed up in few numbers.
@@ -79,7 +79,7 @@ class Group:
 
 
 def group_results(results: Iterable[StoredResult]) -> list[Group]:
-    """Groups in the order of TASKS, then by protocol; systems by label.
+    """Groups by task, then by protocol; systems by label.
 
     Raises:
         UserError: two files hold the same run, or results of a group disagree on the primary
@@ -110,7 +110,7 @@ def _group_key(stored: StoredResult) -> tuple:
     result = stored.result
     protocol = result.protocol
     return (
-        TASKS.index(result.task),
+        result.task,
         *(protocol.name, str(protocol.version), protocol.tier),
         str(result.data['fingerprint']),
     )

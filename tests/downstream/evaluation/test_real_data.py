@@ -14,10 +14,10 @@ FEW = {'train_cfg.max_iters': 2, 'train_dataloader.batch_size': 4}
 @pytest.mark.parametrize('name', ['coco_small', 'balloon_small'])
 def test_detection(shared, weights, make_job, train_job, name):
     """coco_small: category ids with gaps, an image without annotation, a greyscale one."""
-    from downstream.detection.task import describe_data
+    from downstream.detection.task import TASK
 
     spec = DataSpec(file=shared, detection=DetectionData(root=shared / 'data' / name))
-    job = make_job('detection', weights, card=describe_data(spec), options=FEW)
+    job = make_job('detection', weights, card=TASK.describe(spec.detection), options=FEW)
     found = train_job(job, spec)
     assert {'box_mAP', 'mask_mAP', 'box_mAP_50', 'mask_mAP_50'} <= set(found.metrics)
     assert len(found.units) == job.card.val
@@ -48,7 +48,7 @@ def test_training_on_images_without_annotation_and_greyscale(
 
 @pytest.mark.slow
 def test_segmentation_with_void_11(shared, weights, make_job, train_job):
-    from downstream.segmentation.task import describe_data
+    from downstream.segmentation.task import TASK
 
     root = shared / 'data' / 'camvid_small'
     classes = tuple(line.split()[-1] for line in (root / 'classes.txt').read_text().splitlines())
@@ -56,7 +56,7 @@ def test_segmentation_with_void_11(shared, weights, make_job, train_job):
         file=shared,
         segmentation=SegmentationData(root=root, classes=classes[:11], ignore_index=11),
     )
-    job = make_job('segmentation', weights, card=describe_data(spec), options=FEW)
+    job = make_job('segmentation', weights, card=TASK.describe(spec.segmentation), options=FEW)
     found = train_job(job, spec)
     # README of the set: void takes 3.5 % of the pixels; they count nowhere.
     labelled, predicted = found.units.labelled.sum(), found.units.predicted.sum()

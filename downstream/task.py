@@ -1,0 +1,128 @@
+"""A task: what a backbone is evaluated on, and everything the suite has to know of it.
+
+A task is one object in the entry-point group `mimbench.tasks`. Command line, data YAML, results,
+reports and ablations take their lists from here; nothing else names a task.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from mim_backbones.console.plugins import load_plugin, plugins
+from mim_backbones.errors import UserError
+
+if TYPE_CHECKING:
+    from downstream.results.units import UnitScores
+
+GROUP = 'mimbench.tasks'
+
+
+@dataclass(frozen=True)
+class DataCard:
+    """What a result says of its data set.
+
+    fingerprint: changes with the files' names, sizes or annotations.
+    train, val: numbers of images or sequences.
+    """
+
+    name: str
+    root: str
+    fingerprint: str
+    train: int
+    val: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a task found: metrics in percent, the unit scores behind them, PNG pictures by name."""
+
+    metrics: dict[str, float]
+    units: 'UnitScores | None' = None
+    pictures: dict[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task. Importing the module that holds it must be light: no torch, no mm* package.
+
+    Attributes:
+        name: one word; also the name of its section in the data YAML.
+        aliases: other words for it on the command line, such as its usual data set.
+        data: dataclass of its data section; `root` is its first field.
+        unit: what intervals draw from, in the plural: 'images'.
+        metrics: key in a result -> how people call it, in the order of tables.
+        headline: keys that sum the task up, the one that stands for it first; those that a
+            result lacks are passed over.
+        units: loads the class of its unit scores (`downstream.results.units.UnitScores`); None
+            for a task without intervals.
+        published: metric name of `published_results.csv` -> key.
+        describe: data section -> DataCard; checks the data set, raises UserError.
+        fit: (cfg, job, data section) -> None; puts data, classes and backbone into a protocol's
+            config, in place.
+        run: (runner, progress) -> Evaluation; scores the trained model.
+    """
+
+    name: str
+    data: type
+    unit: str
+    metrics: Mapping[str, str]
+    headline: tuple[str, ...]
+    describe: Callable[[Any], DataCard]
+    fit: Callable[[Any, Any, Any], None]
+    run: Callable[[Any, Any], Evaluation]
+    units: Callable[[], 'type[UnitScores]'] | None = None
+    aliases: tuple[str, ...] = ()
+    published: Mapping[str, str] = field(default_factory=dict)
+
+    def primary(self, metrics: Mapping[str, float]) -> str:
+        """The metric that stands for the task among those a result has."""
+        return next(key for key in self.headline if key in metrics)
+
+
+@cache
+def tasks() -> dict[str, Task]:
+    """Every task by name, sorted.
+
+    Raises:
+        UserError: a task cannot be loaded, or is not whole; names its package.
+    """
+    found: dict[str, Task] = {}
+    for name, point in plugins(GROUP).items():
+        task = load_plugin(point)
+        _check(task, name, point.value)
+        found[name] = task
+    return found
+
+
+def task_names() -> dict[str, str]:
+    """Every word that names a task -> its name."""
+    words = {alias: task.name for task in tasks().values() for alias in task.aliases}
+    return {**words, **{name: name for name in tasks()}}
+
+
+def find_task(word: str) -> Task:
+    """The task of a name or alias.
+
+    Raises:
+        UserError: there is none.
+    """
+    names = task_names()
+    if word not in names:
+        raise UserError(f'no task {word!r}; known: {", ".join(sorted(names))}')
+    return tasks()[names[word]]
+
+
+def _check(task: Any, name: str, where: str) -> None:
+    """A task that is not whole is found here, not after its first training."""
+    for key in Task.__dataclass_fields__:
+        if not hasattr(task, key):
+            raise UserError(f'task {name!r} ({where}) has no {key}; see docs/extending.md')
+    if task.name != name:
+        raise UserError(f'task {name!r} ({where}) calls itself {task.name!r}; make them equal')
+    for key in ('describe', 'fit', 'run'):
+        if not callable(getattr(task, key)):
+            raise UserError(f'task {name!r} ({where}): {key} cannot be called')
+    stray = [key for key in task.headline if key not in task.metrics]
+    if not task.headline or stray:
+        raise UserError(f'task {name!r} ({where}): headline must name some of its metrics; {stray}')
