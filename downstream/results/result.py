@@ -69,7 +69,7 @@ class Result:
     changes: dict[str, Any] = field(default_factory=dict)  # options changed against the recipe
     run: dict[str, Any] = field(
         default_factory=dict
-    )  # date, command, cpu, gpus, threads, processes
+    )  # date, command, hardware, threads
     units: str | None = None
     pictures: tuple[str, ...] = ()
     schema: int = field(default=SCHEMA, kw_only=True)
