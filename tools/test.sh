@@ -16,4 +16,5 @@ bash tools/setup.sh
 "$PYTHON" -m ruff check .
 "$PYTHON" -m ruff format --check .
 "$PYTHON" -m mypy
-exec "$PYTHON" -m pytest "${fast[@]}" --durations=5 "$@"
+# A process for each core: a test takes one thread, and real trainings are many.
+exec "$PYTHON" -m pytest -n "${MIMBENCH_TEST_PROCESSES:-auto}" --dist worksteal "${fast[@]}" --durations=5 "$@"
