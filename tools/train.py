@@ -13,7 +13,7 @@ from mmengine.config import DictAction
 import mim_backbones  # noqa: F401  before mmengine, for the import stand-ins
 from mim_backbones.data_spec import load_data_spec, require
 from mim_backbones.errors import UserError
-from mim_backbones.training.config_file import read_config
+from mim_backbones.training.config import read_config
 from mim_backbones.training.distributed import leave_together
 from mim_backbones.training.launch import build_errors_in_one_line, build_runner
 

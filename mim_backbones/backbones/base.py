@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint as recompute
 
 from mim_backbones.errors import UserError
+from mim_backbones.registry import WEIGHT_INITIALIZERS
 
 # Last parts of the names of tokens and position tables: offsets that nothing gains from pulling
 # to zero. What published code decays of them, `LayerDecayConstructor` can too.
@@ -38,9 +39,9 @@ class MIMBackbone(BaseModule):
     """Base of MIMViT, MIMSwin and MIMHiera.
 
     `init_cfg=dict(type='Pretrained', checkpoint=FILE)` loads FILE through
-    `mim_backbones.checkpoints.load.load_pretrained`, which recognises its dialect and raises when a
-    parameter stays uncovered; `checkpoint=None` keeps the random start. Other entries of
-    `init_cfg` (weights, leave_out, grid) are arguments of `load_pretrained`.
+    `mim_backbones.checkpoints.load.Pretrained`, which recognises its dialect and raises when a
+    parameter stays uncovered; `checkpoint=None` keeps the random start. Its other arguments
+    (weights, leave_out, grid) are entries of `init_cfg` too.
     """
 
     with_cp = False
@@ -60,16 +61,12 @@ class MIMBackbone(BaseModule):
     def init_weights(self) -> None:
         if self._is_init or not self.init_cfg:
             return
-        from mim_backbones.checkpoints.load import load_pretrained
-
         if self.init_cfg['type'] != 'Pretrained':
             super().init_weights()
             return
         options = {key: value for key, value in self.init_cfg.items() if key != 'type'}
-        checkpoint = options.pop('checkpoint', None)
-        if checkpoint is not None:
-            report = load_pretrained(self, checkpoint, **options)
-            report.log()
+        # By name: the loader builds backbones, so no backbone can import it.
+        WEIGHT_INITIALIZERS.get('Pretrained')(**options)(self)
         self._is_init = True
 
     def train(self, mode: bool = True) -> 'MIMBackbone':

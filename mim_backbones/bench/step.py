@@ -22,9 +22,8 @@ from mim_backbones.bench.matmul import SQUARE, Products
 from mim_backbones.bench.measure import held_mib, peak_mib
 from mim_backbones.bench.noise_batch import noise_batch
 from mim_backbones.errors import UserError
-from mim_backbones.training.config_file import require_keys
-from mim_backbones.training.host_memory import keep_freed_memory
-from mim_backbones.training.launch import build_errors_in_one_line
+from mim_backbones.training.config import require_keys
+from mim_backbones.training.launch import build_errors_in_one_line, keep_freed_memory
 from mim_backbones.training.precision import AutoPrecisionOptimWrapper
 
 DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16}

@@ -31,9 +31,7 @@ TOKENS = ('analyze', 'tokens', 'a.pth', 'b.pth', 'photos')
         (TOKENS, '--token-size', 0),
         (TOKENS, '--early-layers', 0),
         (('convert', 'a.pth', 'b.pth', '--to', 'timm'), '--num-heads', 0),
-        (('bench', 'ops'), '--repeats', 0),
-        (('bench', 'attention'), '--repeats', 0),
-        (('bench', 'attention'), '--heads', 0),
+        (('bench', 'step', '--config', 'simmim'), '--repeats', 0),
     ],
 )
 def test_numbers_out_of_range(words, option: str, value: int) -> None:

@@ -1,10 +1,9 @@
-"""Refuse config keys that nothing reads, before anything is built.
+"""A config file, and what is wrong with it in one line, before anything is built.
 
 Two traps of text configs end silently otherwise: a misspelt key, and a `--cfg-options` override
 of a helper variable that the file has already used.
 """
 
-import difflib
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import mmengine.registry as root_registries
+import yaml
 from mmengine.config import Config
 from mmengine.registry import DefaultScope, Registry
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from mim_backbones.checkpoints.load import load_pretrained
+from mim_backbones.console.options import nearest
 from mim_backbones.errors import UserError
+from mim_backbones.registry import WEIGHT_INITIALIZERS
 
 # Read by mmengine's Runner straight from the config, beside its constructor's arguments.
 RUNNER_EXTRAS = {
@@ -30,8 +31,6 @@ BUILDER_KEYS = {
     'type', '_scope_', 'priority', 'constructor', 'paramwise_cfg', 'convert_to_iter_based',
     'by_epoch',
 }  # fmt: skip
-# What our backbones take from `init_cfg` beside mmengine's own initializer.
-LOADING = set(inspect.signature(load_pretrained).parameters) - {'backbone', 'source'}
 LOADER_EXTRAS = {'num_batch_per_epoch', 'indices'}
 REGISTERED = (
     r'model|model\.(backbone|neck|head|target)|optim_wrapper(\.optimizer)?|custom_hooks\.\d+'
@@ -59,12 +58,12 @@ def check_config(cfg: Config, option_keys: Iterable[str] = ()) -> None:
         if key.split('.')[0] not in known:
             raise UserError(
                 f'--cfg-options {key}: nothing reads it once the file is parsed'
-                f'{suggestion(key.split(".")[0], known)}'
+                f'{nearest(key.split(".")[0], known)}'
             )
     helpers = used_names(cfg.filename) if cfg.filename else set()
     for key in cfg:
         if key not in known | helpers:
-            raise UserError(f'config key {key!r}: nothing reads it{suggestion(key, known)}')
+            raise UserError(f'config key {key!r}: nothing reads it{nearest(key, known)}')
     loader_keys = set(inspect.signature(DataLoader.__init__).parameters) | LOADER_EXTRAS
     for path, node in walk(cfg._cfg_dict, ''):
         name = path.rpartition('.')[2]
@@ -83,7 +82,9 @@ def check_typed(path: str, node: Mapping[str, Any], scope: str) -> None:
     `nms` of a test_cfg, say) a type may name something else.
     """
     accepted: set[str] = set()
-    builder_keys = BUILDER_KEYS | (LOADING if path.endswith('.init_cfg') else set())
+    builder_keys = set(BUILDER_KEYS)
+    if path.endswith('.init_cfg'):  # our backbones take more than mmengine's own initializer
+        builder_keys |= set(inspect.signature(WEIGHT_INITIALIZERS.get('Pretrained')).parameters)
     classes = find_classes(node['type'], scope)
     if not classes and re.fullmatch(REGISTERED, path):
         raise UserError(f'config key {path}: nothing is registered as {node["type"]!r}')
@@ -104,7 +105,7 @@ def check_keys(path: str, node: Mapping[str, Any], known: set[str], reader: str)
     for key in node:
         if key not in known:
             raise UserError(
-                f'config key {path}.{key}: {reader} does not read it{suggestion(key, known)}'
+                f'config key {path}.{key}: {reader} does not read it{nearest(key, known)}'
             )
 
 
@@ -151,6 +152,55 @@ def with_bases(path: Path) -> list[Path]:
     return [path, *(file for base in bases for file in with_bases(path.parent / base))]
 
 
-def suggestion(key: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(key, known, 1)
-    return f'; did you mean {near[0]!r}?' if near else ''
+def read_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
+    """A text config with dotted overrides, checked for keys that nothing reads.
+
+    Raises:
+        UserError: no such file, not a config, an unknown key, an option that fits nothing.
+    """
+    cfg = open_config(path)
+    try:
+        cfg.merge_from_dict(options or {})
+    except (TypeError, KeyError) as error:
+        raise UserError(f'--cfg-options: {" ".join(str(error).split())}') from error
+    check_config(cfg, options or ())
+    return cfg
+
+
+def open_config(path: str | Path) -> Config:
+    """A config file as it stands, whoever wrote it for whatever.
+
+    Raises:
+        UserError: no such file, or reading it fails.
+    """
+    if not Path(path).is_file():
+        raise UserError(f'config {path} does not exist')
+    try:
+        return Config.fromfile(path)
+    except Exception as error:  # a config is code: whatever it raises, the file is what is wrong
+        raise UserError(f'config {path}{reason(error)}') from error
+
+
+def reason(error: Exception) -> str:
+    """Why a config cannot be read: the line where it is known, and one line of the message."""
+    if isinstance(error, SyntaxError):
+        return f', line {error.lineno}: {error.msg}'
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f', line {error.problem_mark.line + 1}: {error.problem}'
+    message = str(error).strip().partition('\n')[0].strip()
+    return f': {type(error).__name__}: {message}' if message else f': {type(error).__name__}'
+
+
+def value_at(cfg: Config, key: str) -> Any:
+    """The value of a dotted key; None where there is no such key."""
+    node: Any = cfg._cfg_dict
+    for name in key.split('.'):
+        node = node.get(name) if isinstance(node, Mapping) else None
+    return node
+
+
+def require_keys(cfg: Config, kind: str, *keys: str) -> None:
+    """Raises UserError when a config lacks one of the dotted keys that every `kind` has."""
+    missing = next((key for key in keys if value_at(cfg, key) is None), None)
+    if missing is not None:
+        raise UserError(f'config {cfg.filename} is no {kind}: it has no {missing}')

@@ -2,8 +2,7 @@ import pytest
 from mmengine.config import Config
 
 from mim_backbones.errors import UserError
-from mim_backbones.training.config_check import check_config, used_names
-from mim_backbones.training.config_file import read_config
+from mim_backbones.training.config import check_config, read_config, used_names
 from mim_backbones.training.launch import build_runner
 
 RECIPE = """

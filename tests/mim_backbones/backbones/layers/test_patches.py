@@ -1,6 +1,6 @@
 import torch
 
-from mim_backbones.backbones.layers.patch_merging import PatchMerging
+from mim_backbones.backbones.layers.patches import PatchMerging
 
 
 def test_four_neighbours_join_rows_first() -> None:

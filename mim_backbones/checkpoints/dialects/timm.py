@@ -1,11 +1,23 @@
-"""timm's ViT, DeiT, DeiT III, DINOv2 and BEiT. Source: huggingface/pytorch-image-models.
+"""timm's ViT, DeiT, DeiT III, DINOv2, BEiT and Swin. Source: huggingface/pytorch-image-models.
 
-Names as in MAE; layer scale is `ls1.gamma`, registers `reg_token`. Some models have positions for
-the patches only. DeiT's distillation token is a second prefix token: one register.
+Names of ViTs as in MAE; layer scale is `ls1.gamma`, registers `reg_token`. Some models have
+positions for the patches only. DeiT's distillation token is a second prefix token: one register.
+A merging of Swin opens the stage it leads to; officially it closes the stage before.
 """
 
+import re
+from dataclasses import replace
+
+from mim_backbones.checkpoints.choose import Model
 from mim_backbones.checkpoints.dialects.base import Dialect, State
-from mim_backbones.checkpoints.dialects.vit_rules import BEIT, CORE, HEADS, LAYER_SCALE, MASK_TOKEN
+from mim_backbones.checkpoints.dialects.rules import (
+    BEIT,
+    CORE,
+    HEADS,
+    LAYER_SCALE,
+    MASK_TOKEN,
+    SWIN_V2,
+)
 
 
 def prefix_positions(state: State) -> State:
@@ -18,6 +30,20 @@ def prefix_positions(state: State) -> State:
         state['register_tokens'] = registers + table[:, 1 : 1 + count]
         state['pos_embed'] = table[:, [0, *range(1 + count, table.shape[1])]]
     return state
+
+
+def merges_late(model: Model) -> bool:
+    late = model.has(r'layers\.1\.downsample\.') and not model.has(r'layers\.0\.downsample\.')
+    return late and model.has(r'layers\.0\.blocks\.0\.attn\.')
+
+
+def merge_before(state: State) -> State:
+    return {
+        re.sub(
+            r'^layers\.(\d+)\.downsample', lambda m: f'layers.{int(m[1]) - 1}.downsample', key
+        ): v
+        for key, v in state.items()
+    }
 
 
 BEIT_VIT = Dialect(
@@ -46,4 +72,19 @@ VIT = Dialect(
         *HEADS,
     ),
     adapt=prefix_positions,
+    head_width=64,
+)
+# MAE-Lite's small ViTs, with 12 heads, leave a fine-tuning with these names too.
+FINE_TUNED = replace(
+    VIT,
+    recognise=lambda model: VIT.recognise(model) and model.has(r'fc_norm'),
+    head_width=None,
+)
+SWIN = Dialect(
+    name='timm Swin',
+    source='huggingface/pytorch-image-models',
+    family='swin',
+    recognise=merges_late,
+    rules=SWIN_V2,
+    adapt=merge_before,
 )

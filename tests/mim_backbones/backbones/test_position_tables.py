@@ -3,7 +3,7 @@ import torch
 
 from mim_backbones.backbones.layers.pos_embed import resize_pos_embed
 from mim_backbones.backbones.layers.rel_pos_bias import resize_rel_pos_table
-from mim_backbones.backbones.vit_tables import (
+from mim_backbones.backbones.position_tables import (
     SHARED,
     fit_axis,
     fit_positions,

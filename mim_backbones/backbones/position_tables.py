@@ -1,7 +1,8 @@
-"""Position tables of a ViT checkpoint, fitted to another grid, window or kind of bias.
+"""Position tables of a checkpoint, fitted to another grid, window or kind of bias.
 
 absolute     bicubic; the CLS row stays, is dropped, or is zero where there was none
-relative     the published geometric spline; a shared table goes to every block
+relative     the published geometric spline; a shared table goes to every block of a ViT, and each
+             stage of a Swin has a window of its own
 decomposed   linear along each axis, as ViTDet does
 """
 
@@ -16,6 +17,7 @@ from mim_backbones.backbones.layers.pos_embed import Grid, resize_pos_embed
 from mim_backbones.backbones.layers.rel_pos_bias import CLS_ROWS, resize_rel_pos_table
 
 SHARED = 'rel_pos_bias.relative_position_bias_table'
+SAY_GRID = 'say its grid: grid=(H, W) (--backbone "grid=(H, W)" on the command line)'
 
 
 @torch.no_grad()
@@ -89,12 +91,11 @@ def fit_positions(
     if rows not in (0, 1):
         raise ValueError(
             f'pos_embed has {count} rows, which is no {"x".join(map(str, source))} grid with or '
-            'without a CLS row; say its grid: grid=(H, W)'
+            f'without a CLS row; {SAY_GRID}'
         )
     if source_grid is None and source != grid and source[0] * source[1] == grid[0] * grid[1]:
         raise ValueError(
-            f'pos_embed has {count} rows: a {side}x{side} grid or {grid[0]}x{grid[1]}; '
-            'say which: grid=(H, W)'
+            f'pos_embed has {count} rows: a {side}x{side} grid or {grid[0]}x{grid[1]}; {SAY_GRID}'
         )
     if rows > num_cls:
         table = table[:, rows:]
@@ -113,9 +114,7 @@ def fit_table(table: Tensor, grid: Grid, num_cls: int, source_grid: Grid | None 
     source = source_grid or _square(len(table))
     extra = len(table) - (2 * source[0] - 1) * (2 * source[1] - 1) if source else -1
     if source is None or extra not in (0, CLS_ROWS):
-        raise ValueError(
-            f"a relative table of {len(table)} rows is no square grid's; say its grid: grid=(H, W)"
-        )
+        raise ValueError(f"a relative table of {len(table)} rows is no square grid's; {SAY_GRID}")
     if num_cls and not extra:
         raise ValueError(
             'the relative tables have no rows for a CLS token; build with cls_token=False'
@@ -139,3 +138,61 @@ def _square(rows: int) -> Grid | None:
         if side % 2 and side**2 == rows - extra:
             return (side + 1) // 2, (side + 1) // 2
     return None
+
+
+@torch.no_grad()
+def fit_swin_tables(
+    state: Mapping[str, Tensor],
+    own: Mapping[str, Tensor],
+    grid: Grid,
+    source_grid: Grid | None = None,
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """`state` with every table in the shape of `own`, and {key: 'from -> to'} of what changed.
+
+    Relative tables by the published geometric method, stage by stage (a stage whose window shrank
+    has a smaller one); absolute positions bicubic. V2 has no relative tables.
+
+    Args:
+        grid: patch grid (H, W) of the absolute positions wanted.
+        source_grid: that of the ones in `state`; needed where it is not square.
+
+    Raises:
+        ValueError: a shape differs and no resizing explains it.
+    """
+    fitted, changes = dict(state), {}
+    for key, value in state.items():
+        if key not in own or own[key].shape == value.shape:
+            continue
+        shape = own[key].shape
+        if key.endswith('relative_position_bias_table') and is_table(value, shape):
+            source, target = ((isqrt(len(t)) + 1) // 2 for t in (value, own[key]))
+            fitted[key] = resize_rel_pos_table(value, (source, source), (target, target), 0)
+        elif key == 'absolute_pos_embed' and value.ndim == 3 and value.shape[2] == shape[2]:
+            fitted[key] = resize_pos_embed(value, source_grid or square(value), grid, 0)
+        elif key == 'absolute_pos_embed' and value.ndim == 4 and value.shape[1] == shape[2]:
+            # The published dense code keeps them as a map (1, C, H, W).
+            rows = value.flatten(2).transpose(1, 2)
+            fitted[key] = resize_pos_embed(rows, (value.shape[2], value.shape[3]), grid, 0)
+        else:
+            raise ValueError(
+                f'{key} has shape {tuple(value.shape)}, the backbone wants {tuple(shape)}: '
+                'another architecture'
+            )
+        changes[key] = f'{tuple(value.shape)} -> {tuple(shape)}'
+    return fitted, changes
+
+
+def is_table(value: Tensor, shape: torch.Size) -> bool:
+    """Whether (rows, heads) is the table of a square window with as many heads as wanted."""
+    side = isqrt(len(value)) if value.ndim == 2 else 0
+    return side % 2 == 1 and side**2 == len(value) and value.shape[1] == shape[1]
+
+
+def square(positions: Tensor) -> Grid:
+    """The square grid of (1, cells, C); ValueError when the cells form none."""
+    side = isqrt(positions.shape[1])
+    if side**2 != positions.shape[1]:
+        raise ValueError(
+            f'absolute_pos_embed has {positions.shape[1]} rows, which is no square grid; {SAY_GRID}'
+        )
+    return side, side

@@ -1,6 +1,6 @@
 import torch
 
-from mim_backbones.backbones.layers.shifted_window import (
+from mim_backbones.backbones.layers.windows import (
     FORBIDDEN,
     WindowPlan,
     padded_grid,
