@@ -11,6 +11,7 @@ and has embed_dim, patch_size, mask_size (pixels per side of what a cell of a ma
 forward returns).
 """
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
@@ -52,6 +53,23 @@ class MIMBackbone(BaseModule):
     num_features: tuple[int, ...]
     frozen_stages: int
     mask_token: nn.Parameter | None
+    built_with: dict[str, Any]  # constructor arguments as given, by name, without init_cfg
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> 'MIMBackbone':
+        """Keeps the arguments, so that the backbone can be saved with what rebuilds it."""
+        backbone = super().__new__(cls)
+        signature = inspect.signature(cls.__init__)
+        try:
+            given = dict(signature.bind_partial(backbone, *args, **kwargs).arguments)
+        except TypeError as error:
+            raise TypeError(f'{cls.__name__}: {error}') from None
+        for parameter in signature.parameters.values():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                given.update(given.pop(parameter.name, {}))
+        given.pop('init_cfg', None)
+        # Past nn.Module, whose own attributes come with its constructor.
+        backbone.__dict__['built_with'] = dict(list(given.items())[1:])
+        return backbone
 
     @property
     def last_dim(self) -> int:

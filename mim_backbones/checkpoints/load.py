@@ -24,6 +24,7 @@ from mim_backbones.checkpoints.shapes import architecture_arguments
 from mim_backbones.checkpoints.shapes.hints import Hints
 from mim_backbones.checkpoints.source import Content, Source, open_source
 from mim_backbones.registry import MODELS, WEIGHT_INITIALIZERS
+from mim_backbones.training.config import import_recorded
 
 # Constructor arguments whose value 'none' (or None) says: I know the file has these, without them.
 PARTS = {
@@ -171,6 +172,7 @@ def arguments(opened: Opened, overrides: dict[str, Any]) -> dict[str, Any]:
     if record is None:
         config = architecture_arguments(dialect.family, opened.translated.state, hints)
     else:
+        import_recorded(opened.model.record, opened.model.name)
         config = dict(record)
         hints.agreed(recorded_size(config, dialect.family), SIZES[dialect.family])
     config.update({k: v for k, v in overrides.items() if k not in ('arch', 'num_heads')})
@@ -222,11 +224,15 @@ def load(
     return report
 
 
+def family_of(backbone: MIMBackbone) -> str:
+    """'vit', 'swin' or 'hiera', of subclasses too."""
+    return next((FAMILIES[c.__name__] for c in type(backbone).mro() if c.__name__ in FAMILIES), '')
+
+
 def check_family(backbone: MIMBackbone, opened: Opened) -> None:
     """Raises CheckpointError for a Swin's weights in a ViT and the like."""
     wanted = opened.translated.dialect.family
-    own = next((FAMILIES[c.__name__] for c in type(backbone).mro() if c.__name__ in FAMILIES), '')
-    if own != wanted:
+    if family_of(backbone) != wanted:
         raise CheckpointError(
             f'checkpoint {opened.model.name} holds a {wanted} backbone '
             f'({opened.translated.dialect.name}); {type(backbone).__name__} cannot take it'

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mim_backbones.console.cli import SuggestingGroup
 from mim_backbones.console.options import cfg_options, parse_options
 from mim_backbones.errors import UserError
 
@@ -20,7 +21,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def bench() -> None:
     """Measure the parts of mimbench on this machine."""
 
@@ -71,6 +72,7 @@ def step(
 
     from mim_backbones.bench.step import measure
     from mim_backbones.console.processes import cores
+    from mim_backbones.console.recipes import find_recipe
     from mim_backbones.training.config import read_config
 
     if device == 'cuda' and not torch.cuda.is_available():
@@ -80,7 +82,7 @@ def step(
     # Building a recipe logs a line for each parameter, on stdout in some versions of mmengine.
     MMLogger.get_current_instance().setLevel('ERROR')
     dtypes = ('fp32', 'bf16') if dtype == 'both' else (dtype,)
-    rows = measure(read_config(config, options), batch, dtypes, repeats, device)
+    rows = measure(read_config(find_recipe(config), options), batch, dtypes, repeats, device)
     if as_json:
         head = {
             'config': config, 'device': device, 'threads': torch.get_num_threads(), 'batch': batch,

@@ -6,7 +6,10 @@ of a helper variable that the file has already used.
 
 import inspect
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,6 @@ import mmengine.registry as root_registries
 import yaml
 from mmengine.config import Config
 from mmengine.registry import DefaultScope, Registry
-from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mim_backbones.console.options import nearest
@@ -31,6 +33,7 @@ BUILDER_KEYS = {
     'type', '_scope_', 'priority', 'constructor', 'paramwise_cfg', 'convert_to_iter_based',
     'by_epoch',
 }  # fmt: skip
+MODULE = re.compile(r'[A-Za-z_]\w*(\.[A-Za-z_]\w*)*')
 LOADER_EXTRAS = {'num_batch_per_epoch', 'indices'}
 REGISTERED = (
     r'model|model\.(backbone|neck|head|target)|optim_wrapper(\.optimizer)?|custom_hooks\.\d+'
@@ -52,6 +55,8 @@ def check_config(cfg: Config, option_keys: Iterable[str] = ()) -> None:
     Raises:
         UserError: naming the first key that nothing reads, and the nearest one that is read.
     """
+    from mmengine.runner import Runner  # takes a second, and readers of configs do without
+
     known = set(inspect.signature(Runner.__init__).parameters) - {'self'} | RUNNER_EXTRAS
     known |= {'default_scope'}
     for key in option_keys:
@@ -204,3 +209,43 @@ def require_keys(cfg: Config, kind: str, *keys: str) -> None:
     missing = next((key for key in keys if value_at(cfg, key) is None), None)
     if missing is not None:
         raise UserError(f'config {cfg.filename} is no {kind}: it has no {missing}')
+
+
+def custom_imports_of(cfg: Config) -> list[str]:
+    """Modules of the user's own that a config names in `custom_imports`."""
+    names = (cfg.get('custom_imports') or {}).get('imports') or []
+    return [names] if isinstance(names, str) else [str(name) for name in names]
+
+
+def import_recorded(record: Mapping[str, Any] | None, checkpoint: str) -> list[str]:
+    """Import again the modules that the recipe of a checkpoint named; returns those new here.
+
+    To import is to run code, so a checkpoint can only name modules that are already installed
+    where Python looks, none of the standard library (some act when imported), and a line on stderr
+    says what was imported.
+
+    Args:
+        record: `meta.mimbench` of the checkpoint, with `custom_imports` from `custom_imports_of`.
+
+    Raises:
+        UserError: a module that is not installed or fails; names it.
+    """
+    names = (record or {}).get('custom_imports') or ()
+    new = [name for name in map(str, names) if name not in sys.modules]
+    for name in new:
+        top = name.partition('.')[0]
+        if not MODULE.fullmatch(name) or top in sys.stdlib_module_names or not find_spec(top):
+            raise UserError(
+                f'checkpoint {checkpoint}: its recipe imports {name!r}, which is not installed '
+                'here; install the package that holds it'
+            )
+        try:
+            import_module(name)
+        except Exception as error:  # foreign code: whatever it raises, the module is what is wrong
+            raise UserError(
+                f'checkpoint {checkpoint}: its recipe imports {name!r}, which fails'
+                f' here{reason(error)}'
+            ) from error
+    if new:
+        print(f'checkpoint {checkpoint}: imported {", ".join(new)}, as its recipe', file=sys.stderr)
+    return new
