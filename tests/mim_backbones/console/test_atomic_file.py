@@ -3,7 +3,11 @@ from pathlib import Path
 import pytest
 
 from mim_backbones.console import atomic_file
-from mim_backbones.console.atomic_file import check_writable, write_bytes_atomically
+from mim_backbones.console.atomic_file import (
+    check_writable,
+    write_atomically,
+    write_bytes_atomically,
+)
 from mim_backbones.errors import UserError
 
 

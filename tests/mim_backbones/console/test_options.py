@@ -46,7 +46,7 @@ def test_a_word_is_a_key_and_a_literal_or_text() -> None:
     pairs = ('a.b=1', 'c=text', 'd=(1, 2)', 'e=true', 'f=x=y')
     assert parse_options(pairs) == {'a.b': 1, 'c': 'text', 'd': (1, 2), 'e': True, 'f': 'x=y'}
     for wrong in ('a', '=1'):
-        with pytest.raises(UserError, match='--cfg-options .*: expected KEY=VALUE'):
+        with pytest.raises(UserError, match=r'--cfg-options .*: expected KEY=VALUE'):
             parse_options([wrong])
 
 
