@@ -8,6 +8,7 @@ from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as ROOT_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import OPTIM_WRAPPERS as ROOT_OPTIM_WRAPPERS
 from mmengine.registry import PARAM_SCHEDULERS as ROOT_PARAM_SCHEDULERS
+from mmengine.registry import WEIGHT_INITIALIZERS as ROOT_WEIGHT_INITIALIZERS
 from mmengine.registry import Registry
 
 SCOPE = 'mim_backbones'
@@ -40,6 +41,12 @@ PARAM_SCHEDULERS = Registry(
     parent=ROOT_PARAM_SCHEDULERS,
     scope=SCOPE,
     locations=['mim_backbones.training.schedules'],
+)
+WEIGHT_INITIALIZERS = Registry(
+    'weight initializer',
+    parent=ROOT_WEIGHT_INITIALIZERS,
+    scope=SCOPE,
+    locations=['mim_backbones.checkpoints.load'],
 )
 MODEL_WRAPPERS = Registry(
     'model_wrapper',

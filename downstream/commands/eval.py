@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from mim_backbones.console.options import SEED, ListCommand, parse_options
+from mim_backbones.console.options import SEED, parse_options
 from mim_backbones.errors import UserError
 
 TASKS = {
@@ -14,15 +14,7 @@ TASKS = {
 }  # fmt: skip
 
 
-class EvalCommand(ListCommand):
-    """`--tasks a b c` takes several words too."""
-
-    belongs = ListCommand.belongs | {
-        '--tasks': lambda word: all(part in TASKS for part in word.split(','))
-    }
-
-
-@click.command('eval', cls=EvalCommand)
+@click.command('eval')
 @click.argument('checkpoints', nargs=-1, required=True, metavar='CKPT...')
 @click.option(
     '--data', required=True, type=click.Path(path_type=Path), metavar='YAML',

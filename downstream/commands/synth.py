@@ -1,7 +1,6 @@
 """`mimbench synth`: write the synthetic world in the layouts of the real data sets."""
 
 import json
-import os
 from pathlib import Path
 
 import click
@@ -36,11 +35,11 @@ def synth(
     """
     from downstream.synthetic.build import build_world
     from downstream.synthetic.progress import progress_bar
+    from mim_backbones.console.processes import cores
 
     parts = _parts(only)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     with progress_bar(f'synthetic world, {size}') as show:
-        summary = build_world(out, SIZES[size], seed, workers or cores or 1, parts, show)
+        summary = build_world(out, SIZES[size], seed, workers or cores(), parts, show)
     if as_json:
         click.echo(json.dumps({'out': str(out), 'size': size, 'seed': seed, **summary.as_dict()}))
     elif summary.already_there:

@@ -64,7 +64,7 @@ def backbone_of_config(path: str | Path) -> dict[str, Any]:
     Raises:
         UserError: no such file, not a config, or it has no model.backbone.
     """
-    from mim_backbones.training.config_file import open_config, value_at
+    from mim_backbones.training.config import open_config, value_at
 
     cfg = open_config(path)
     if value_at(cfg, 'model.backbone') is None:

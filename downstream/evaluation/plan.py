@@ -100,7 +100,7 @@ def _same(earlier: dict[Path, Result], job: Job, digest: str) -> Path | None:
 
 def _check_options(cfg: Any, options: dict[str, Any]) -> None:
     """Every job checks its config; with options of the user it is worth the wait to do it here."""
-    from mim_backbones.training.config_check import check_config
+    from mim_backbones.training.config import check_config
 
     # Looking a name up in every registry makes mmengine warn of each one a package lacks.
     logging.disable(logging.WARNING)

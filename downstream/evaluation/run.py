@@ -10,9 +10,9 @@ from downstream.evaluation.job import Job
 from downstream.evaluation.plan import finished_results, plan_jobs
 from downstream.evaluation.pool import run_jobs
 from downstream.results.result import Result
+from mim_backbones.console.atomic_file import check_writable
 from mim_backbones.console.display import PoolDisplay
 from mim_backbones.data_spec import load_data_spec
-from mim_backbones.training.launch import check_writable
 
 
 def evaluate_all(

@@ -43,7 +43,7 @@ def run(job: Job) -> Path:
 
     from downstream.evaluation.job_config import job_config
     from downstream.evaluation.progress import Progress
-    from mim_backbones.training.config_check import check_config
+    from mim_backbones.training.config import check_config
     from mim_backbones.training.launch import build_runner
 
     cfg = job_config(job, load_data_spec(job.data))

@@ -11,6 +11,7 @@ and has embed_dim, patch_size, mask_size (pixels per side of what a cell of a ma
 forward returns).
 """
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +22,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint as recompute
 
 from mim_backbones.errors import UserError
+from mim_backbones.registry import WEIGHT_INITIALIZERS
 
 # Last parts of the names of tokens and position tables: offsets that nothing gains from pulling
 # to zero. What published code decays of them, `LayerDecayConstructor` can too.
@@ -38,9 +40,9 @@ class MIMBackbone(BaseModule):
     """Base of MIMViT, MIMSwin and MIMHiera.
 
     `init_cfg=dict(type='Pretrained', checkpoint=FILE)` loads FILE through
-    `mim_backbones.checkpoints.load.load_pretrained`, which recognises its dialect and raises when a
-    parameter stays uncovered; `checkpoint=None` keeps the random start. Other entries of
-    `init_cfg` (weights, leave_out, grid) are arguments of `load_pretrained`.
+    `mim_backbones.checkpoints.load.Pretrained`, which recognises its dialect and raises when a
+    parameter stays uncovered; `checkpoint=None` keeps the random start. Its other arguments
+    (weights, leave_out, grid) are entries of `init_cfg` too.
     """
 
     with_cp = False
@@ -51,6 +53,23 @@ class MIMBackbone(BaseModule):
     num_features: tuple[int, ...]
     frozen_stages: int
     mask_token: nn.Parameter | None
+    built_with: dict[str, Any]  # constructor arguments as given, by name, without init_cfg
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> 'MIMBackbone':
+        """Keeps the arguments, so that the backbone can be saved with what rebuilds it."""
+        backbone = super().__new__(cls)
+        signature = inspect.signature(cls.__init__)
+        try:
+            given = dict(signature.bind_partial(backbone, *args, **kwargs).arguments)
+        except TypeError as error:
+            raise TypeError(f'{cls.__name__}: {error}') from None
+        for parameter in signature.parameters.values():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                given.update(given.pop(parameter.name, {}))
+        given.pop('init_cfg', None)
+        # Past nn.Module, whose own attributes come with its constructor.
+        backbone.__dict__['built_with'] = dict(list(given.items())[1:])
+        return backbone
 
     @property
     def last_dim(self) -> int:
@@ -60,16 +79,12 @@ class MIMBackbone(BaseModule):
     def init_weights(self) -> None:
         if self._is_init or not self.init_cfg:
             return
-        from mim_backbones.checkpoints.load import load_pretrained
-
         if self.init_cfg['type'] != 'Pretrained':
             super().init_weights()
             return
         options = {key: value for key, value in self.init_cfg.items() if key != 'type'}
-        checkpoint = options.pop('checkpoint', None)
-        if checkpoint is not None:
-            report = load_pretrained(self, checkpoint, **options)
-            report.log()
+        # By name: the loader builds backbones, so no backbone can import it.
+        WEIGHT_INITIALIZERS.get('Pretrained')(**options)(self)
         self._is_init = True
 
     def train(self, mode: bool = True) -> 'MIMBackbone':

@@ -21,11 +21,10 @@ from torch import Tensor
 from mim_backbones.backbones.archs import HieraSize, hiera_size
 from mim_backbones.backbones.base import MIMBackbone, grid_of
 from mim_backbones.backbones.layers.block import rising_rates, shrink_outputs
-from mim_backbones.backbones.layers.hiera_block import HieraBlock
-from mim_backbones.backbones.layers.mask_units import from_units, to_units
+from mim_backbones.backbones.layers.hiera_block import HieraBlock, from_units, to_units
 from mim_backbones.backbones.layers.pos_embed import resize_pos_embed
 from mim_backbones.backbones.layers.tokens import take, to_map, visible_indices
-from mim_backbones.backbones.vit_tables import fit_positions
+from mim_backbones.backbones.position_tables import fit_positions
 from mim_backbones.registry import MODELS
 
 Grid = tuple[int, int]

@@ -16,12 +16,11 @@ from torch import Tensor
 from mim_backbones.backbones.archs import SwinSize, swin_size
 from mim_backbones.backbones.base import MIMBackbone, check_option, grid_of
 from mim_backbones.backbones.layers.block import rising_rates
-from mim_backbones.backbones.layers.patch_merging import PatchMerging
+from mim_backbones.backbones.layers.patches import PatchMerging, SwinPatchEmbed
 from mim_backbones.backbones.layers.pos_embed import resize_pos_embed
-from mim_backbones.backbones.layers.shifted_window import Grid, WindowPlan, plan_windows
 from mim_backbones.backbones.layers.swin_block import SwinBlock, SwinStage
-from mim_backbones.backbones.layers.swin_patch_embed import SwinPatchEmbed
-from mim_backbones.backbones.swin_tables import fit_swin_tables
+from mim_backbones.backbones.layers.windows import Grid, WindowPlan, plan_windows
+from mim_backbones.backbones.position_tables import fit_swin_tables
 from mim_backbones.registry import MODELS
 
 CONTINUOUS_BIAS = ('logit_scale', 'cpb_mlp')  # V2's parts that the published code never decays

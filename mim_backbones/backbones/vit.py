@@ -18,11 +18,11 @@ from torch import Tensor
 from mim_backbones.backbones.archs import ViTSize, vit_size
 from mim_backbones.backbones.base import TOKENS, MIMBackbone, check_option, grid_of
 from mim_backbones.backbones.layers.block import Block, rising_rates, shrink_outputs
-from mim_backbones.backbones.layers.patch_embed import PatchEmbed
+from mim_backbones.backbones.layers.patches import PatchEmbed
 from mim_backbones.backbones.layers.pos_embed import resize_pos_embed, sincos_pos_embed
 from mim_backbones.backbones.layers.rel_pos_bias import RelPosBias
 from mim_backbones.backbones.layers.tokens import pool_tokens, take, to_map, visible_indices
-from mim_backbones.backbones.vit_tables import fit_vit_tables
+from mim_backbones.backbones.position_tables import fit_vit_tables
 from mim_backbones.registry import MODELS
 
 Grid = tuple[int, int]

@@ -12,7 +12,7 @@ SQUARE = Product(2048, 2048, 2048)
 BURST = 0.1  # seconds: long against the clock and a GPU's queue, short against a training step
 
 
-class Products:
+class MatmulRate:
     """Matrix products in one dtype on one device, each as often as given.
 
     Args:

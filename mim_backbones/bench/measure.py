@@ -1,37 +1,13 @@
-"""Time and peak memory of a call."""
+"""Memory of a call."""
 
 import ctypes
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
-from time import perf_counter
 
 import torch
 
 STATUS, CLEAR = Path('/proc/self/status'), Path('/proc/self/clear_refs')
 RESET_PEAK = '5'  # proc(5): writing 5 to clear_refs sets VmHWM back to VmRSS
-
-
-def seconds(call: Callable[[], object], repeats: int) -> float:
-    """Median time over `repeats` calls."""
-    taken = []
-    for _ in range(repeats):
-        begin = perf_counter()
-        call()
-        taken.append(perf_counter() - begin)
-    return median(taken)
-
-
-def paired_seconds(
-    ours: Callable[[], object], theirs: Callable[[], object], repeats: int
-) -> tuple[float, float, float]:
-    """Median times of two calls that take turns, and the median of theirs over ours.
-
-    Taking turns keeps the ratio true while other programs come and go.
-    """
-    pairs = [(seconds(ours, 1), seconds(theirs, 1)) for _ in range(repeats)]
-    own, other = zip(*pairs, strict=True)
-    return median(own), median(other), median(b / a for a, b in pairs)
 
 
 def held_mib(device: str = 'cpu') -> float | None:

@@ -18,13 +18,12 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
 
 from mim_backbones.bench.flops import count_flops
-from mim_backbones.bench.matmul import SQUARE, Products
+from mim_backbones.bench.matmul import SQUARE, MatmulRate
 from mim_backbones.bench.measure import held_mib, peak_mib
 from mim_backbones.bench.noise_batch import noise_batch
 from mim_backbones.errors import UserError
-from mim_backbones.training.config_file import require_keys
-from mim_backbones.training.host_memory import keep_freed_memory
-from mim_backbones.training.launch import build_errors_in_one_line
+from mim_backbones.training.config import require_keys
+from mim_backbones.training.launch import build_errors_in_one_line, keep_freed_memory
 from mim_backbones.training.precision import AutoPrecisionOptimWrapper
 
 DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16}
@@ -67,7 +66,7 @@ class _Subject:
     call: Callable[[], None]
     flops: int
     peak_mib: float | None
-    limits: tuple[Products, Products]  # the step's own, and the square
+    limits: tuple[MatmulRate, MatmulRate]  # the step's own, and the square
     seconds: list[float] = field(default_factory=list)
     rates: list[tuple[float, ...]] = field(default_factory=list)  # of the limits, by step
 
@@ -130,9 +129,9 @@ def _subject(
     call()  # makes the optimizer's state and what a method prepares in its first step
     work = count_flops(call)
     peak = peak_mib(call, device, held)
-    own = Products(work.products, DTYPES[dtype], device)
+    own = MatmulRate(work.products, DTYPES[dtype], device)
     return _Subject(
-        dtype, call, work.flops, peak, (own, Products({SQUARE: 1}, DTYPES[dtype], device))
+        dtype, call, work.flops, peak, (own, MatmulRate({SQUARE: 1}, DTYPES[dtype], device))
     )
 
 

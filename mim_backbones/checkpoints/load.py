@@ -3,26 +3,28 @@
     source -> content (one flat table) -> the backbone's own model -> dialect -> our key names
            -> fitted to the backbone's shapes -> loaded
 
-The dialects are in `dialects/`, one source a file; shapes are read in `architecture/`.
+The dialects are in `dialects/`, one source a file; shapes are read in `shapes/`.
 """
 
+import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from mim_backbones.backbones.archs import hiera_size, swin_size, vit_size
 from mim_backbones.backbones.base import MIMBackbone
 from mim_backbones.backbones.layers.pos_embed import Grid
 from mim_backbones.checkpoints.choose import Model, choose_model
-from mim_backbones.checkpoints.coverage import refuse_gaps, report_of
 from mim_backbones.checkpoints.dialects import recognise
 from mim_backbones.checkpoints.dialects.base import Translated
 from mim_backbones.checkpoints.fit import fit
-from mim_backbones.checkpoints.report import LoadReport
+from mim_backbones.checkpoints.report import LoadReport, refuse_gaps, report_of
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from mim_backbones.checkpoints.shapes import architecture_arguments
 from mim_backbones.checkpoints.shapes.hints import Hints
 from mim_backbones.checkpoints.source import Content, Source, open_source
-from mim_backbones.registry import MODELS
+from mim_backbones.registry import MODELS, WEIGHT_INITIALIZERS
+from mim_backbones.training.config import import_recorded
 
 # Constructor arguments whose value 'none' (or None) says: I know the file has these, without them.
 PARTS = {
@@ -34,14 +36,16 @@ PARTS = {
     'num_registers': ('register_tokens',),
 }
 FAMILIES = {'MIMViT': 'vit', 'MIMSwin': 'swin', 'MIMHiera': 'hiera'}
+SIZES = {'vit': vit_size, 'swin': swin_size, 'hiera': hiera_size}
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A checkpoint in our names."""
+    """A checkpoint in our names, and what `arguments` had to guess of it."""
 
     model: Model
     translated: Translated
+    guesses: list[str] = field(default_factory=list)
 
 
 def load_pretrained(
@@ -72,6 +76,36 @@ def load_pretrained(
     return load(backbone, opened, strict, leave_out, grid)
 
 
+@WEIGHT_INITIALIZERS.register_module()
+class Pretrained:
+    """What `init_cfg=dict(type='Pretrained', checkpoint=FILE)` of a backbone names.
+
+    Args:
+        checkpoint: the source; None keeps the random start.
+        others: see `load_pretrained`.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Source | None = None,
+        strict: bool = True,
+        trust: bool = False,
+        weights: str = 'auto',
+        leave_out: Sequence[str] = (),
+        grid: Grid | None = None,
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.options: dict[str, Any] = {
+            'strict': strict, 'trust': trust, 'weights': weights, 'leave_out': leave_out,
+            'grid': grid,
+        }  # fmt: skip
+
+    def __call__(self, backbone: MIMBackbone) -> None:
+        """Load and log the report; raises what `load_pretrained` raises."""
+        if self.checkpoint is not None:
+            load_pretrained(backbone, self.checkpoint, **self.options).log()
+
+
 def from_checkpoint(
     source: Source,
     *,
@@ -88,12 +122,11 @@ def from_checkpoint(
             drop_path_rate, rel_pos_bias='none', ...); `num_heads` where shapes do not show it.
 
     Raises:
-        CheckpointError: as `load_pretrained`, or the number of heads has to be given.
-        TypeError, ValueError: an override the backbone does not take.
+        CheckpointError: as `load_pretrained`, or the number of heads has to be given, or an
+            override contradicts the file or is none the backbone takes.
     """
     opened = translate(open_source(source, trust), weights)
-    config = arguments(opened, overrides)
-    backbone = MODELS.build(config)
+    backbone = build(arguments(opened, overrides), opened)
     without = [part for key, parts in PARTS.items() for part in parts if absent(overrides, key)]
     return backbone, load(backbone, opened, True, without, grid)
 
@@ -120,25 +153,48 @@ def translate(content: Content, weights: str = 'auto') -> Opened:
 
 
 def arguments(opened: Opened, overrides: dict[str, Any]) -> dict[str, Any]:
-    """What pre-training recorded, or else what the shapes show; then the overrides."""
+    """What pre-training recorded, or else what the shapes show; then the overrides.
+
+    Raises:
+        CheckpointError: `arch` or `num_heads` contradict the file, or it does not show a number.
+    """
+    dialect = opened.translated.dialect
     record = (opened.model.record or {}).get('backbone')
-    if record is not None:
-        asked = dict(overrides)
-        asked.pop('num_heads', None)
-        config = {**record, **asked}
+    hints = Hints(
+        name=opened.model.name,
+        dialect=dialect.name,
+        asked=overrides,
+        implied=dialect.options(opened.model),
+        head_width=dialect.head_width,
+        said=opened.model.said,
+        guesses=opened.guesses,
+    )
+    if record is None:
+        config = architecture_arguments(dialect.family, opened.translated.state, hints)
     else:
-        hints = Hints(
-            name=opened.model.name,
-            asked=overrides,
-            implied=opened.translated.dialect.options(opened.model),
-            said=opened.model.said,
-        )
-        inferred = architecture_arguments(
-            opened.translated.dialect.family, opened.translated.state, hints
-        )
-        config = {**inferred, **{k: v for k, v in overrides.items() if k != 'num_heads'}}
+        import_recorded(opened.model.record, opened.model.name)
+        config = dict(record)
+        hints.agreed(recorded_size(config, dialect.family), SIZES[dialect.family])
+    config.update({k: v for k, v in overrides.items() if k not in ('arch', 'num_heads')})
     config.pop('init_cfg', None)
     return config
+
+
+def recorded_size(config: dict[str, Any], family: str) -> dict[str, Any]:
+    """Sizes behind the `arch` of a recorded backbone, which may be its class's default."""
+    arch = config.get('arch')
+    if arch is None:
+        arch = inspect.signature(MODELS.get(config['type'])).parameters['arch'].default
+    return dict(SIZES[family](arch))
+
+
+def build(config: dict[str, Any], opened: Opened) -> MIMBackbone:
+    """Raises CheckpointError when the class does not take these arguments."""
+    try:
+        return MODELS.build(config)
+    except (TypeError, ValueError, KeyError) as error:
+        why = ' '.join(str(error).split())
+        raise CheckpointError(f'checkpoint {opened.model.name}: {why}') from error
 
 
 def absent(overrides: dict[str, Any], key: str) -> bool:
@@ -161,18 +217,22 @@ def load(
         fitted = fit(backbone, translated.state, leave_out, grid)
     except ValueError as error:
         raise CheckpointError(f'checkpoint {model.name}: {error}') from error
-    report = report_of(model, translated, fitted)
+    report = report_of(model, translated, fitted, opened.guesses)
     if strict:
         refuse_gaps(report, fitted, translated)
     backbone.load_state_dict(fitted.state, strict=False)
     return report
 
 
+def family_of(backbone: MIMBackbone) -> str:
+    """'vit', 'swin' or 'hiera', of subclasses too."""
+    return next((FAMILIES[c.__name__] for c in type(backbone).mro() if c.__name__ in FAMILIES), '')
+
+
 def check_family(backbone: MIMBackbone, opened: Opened) -> None:
     """Raises CheckpointError for a Swin's weights in a ViT and the like."""
     wanted = opened.translated.dialect.family
-    own = next((FAMILIES[c.__name__] for c in type(backbone).mro() if c.__name__ in FAMILIES), '')
-    if own != wanted:
+    if family_of(backbone) != wanted:
         raise CheckpointError(
             f'checkpoint {opened.model.name} holds a {wanted} backbone '
             f'({opened.translated.dialect.name}); {type(backbone).__name__} cannot take it'

@@ -2,6 +2,8 @@
 
 Wrappers become prefixes (`model.`, `state_dict.`, `teacher.`); what wrapping a module adds to its
 names (DDP, FSDP, `torch.compile`) is taken away. Nothing is interpreted here.
+
+`timm:NAME` and `timm:NAME@FILE` are a timm model, its names and its own word on heads and size.
 """
 
 from argparse import Namespace
@@ -25,6 +27,7 @@ TRAINING_STATE = {
     'message_hub', 'callbacks', 'loops', 'rng_state', 'rng', 'meta', 'args', 'config',
 }  # fmt: skip
 DEEPEST = 4
+TIMM = 'timm:'
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,7 @@ def open_source(source: Source, trust: bool = False) -> Content:
     """
     if isinstance(source, Content):
         return source
-    if isinstance(source, str) and source.startswith('timm:'):
-        from mim_backbones.checkpoints.timm_source import open_timm
-
+    if isinstance(source, str) and source.startswith(TIMM):
         return open_timm(source)
     if isinstance(source, Mapping):
         return content_of(source, 'state dict')
@@ -121,3 +122,54 @@ def _flatten(value: Any, prefix: str, said: dict[str, Any], depth: int) -> None:
             said[f'{prefix}{key}'] = inner
         else:
             _flatten(inner, f'{prefix}{key}.', said, depth - 1)
+
+
+def open_timm(source: str) -> Content:
+    """A pretrained timm model (downloaded or cached), or that model with the weights of FILE.
+
+    Raises:
+        CheckpointError: timm does not know the name, its weights cannot be had, or FILE cannot be
+            read.
+    """
+    name, separator, file = source.removeprefix(TIMM).partition('@')
+    if separator:
+        tensors = content_of(read_weights_file(file), source).tensors
+        return Content(source, tensors, _said_by(create_timm_model(name, pretrained=False)))
+    model = create_timm_model(name, pretrained=True)
+    state: dict[str, Tensor] = model.state_dict()
+    return Content(source, dict(state), _said_by(model))
+
+
+def create_timm_model(name: str, pretrained: bool) -> Any:
+    """timm's model; without weights it stays on the meta device."""
+    import timm
+
+    if not timm.is_model(name.split('.')[0]):
+        raise CheckpointError(f'timm knows no model {name!r}; see timm.list_models()')
+    if not pretrained:
+        with torch.device('meta'):
+            return timm.create_model(name, pretrained=False)
+    try:
+        return timm.create_model(name, pretrained=True)
+    except Exception as error:
+        # Hub clients raise their own, requests', httpx' and urllib's errors here.
+        why = str(error).strip().splitlines()
+        raise CheckpointError(
+            f'timm: the weights of {name} cannot be had ({why[0] if why else type(error).__name__}'
+            f'); download them and give timm:{name}@FILE'
+        ) from error
+
+
+def _said_by(model: Any) -> dict[str, Any]:
+    """Heads, window (Swin V2's weights do not show it) and image size, as the model has them."""
+    first = next((m for m in model.modules() if hasattr(m, 'num_heads')), None)
+    found: dict[str, Any] = {}
+    if first is not None and hasattr(model, 'blocks'):
+        found['num_heads'] = int(first.num_heads)
+    windows = [m.window_size for m in model.modules() if hasattr(m, 'window_size')]
+    if windows:
+        found['window_size'] = max(w if isinstance(w, int) else w[0] for w in windows)
+    size = getattr(getattr(model, 'patch_embed', None), 'img_size', None)
+    if size is not None:
+        found['img_size'] = tuple(size)
+    return found

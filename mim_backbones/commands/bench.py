@@ -2,140 +2,111 @@
 
 import json as json_module
 from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from mim_backbones.commands.bench_step import step
+from mim_backbones.console.cli import SuggestingGroup
+from mim_backbones.console.options import cfg_options, parse_options
 from mim_backbones.errors import UserError
 
+if TYPE_CHECKING:
+    from mim_backbones.bench.step import StepRow
 
-@click.group()
+LINE = '{:5} {:>9} {:>9} {:>11} {:>8} {:>15} {:>6} {:>15} {:>6} {:>9} {:>8}'
+COLUMNS = (
+    'dtype', 'images/s', 'ms/step', 'GFLOP/step', 'GFLOP/s', 'matmul GFLOP/s', 'share',
+    'square GFLOP/s', 'share', 'peak MiB', 'speedup',
+)  # fmt: skip
+
+
+@click.group(cls=SuggestingGroup)
 def bench() -> None:
     """Measure the parts of mimbench on this machine."""
 
 
-bench.add_command(step)
-
-
 @bench.command()
+@click.option('--config', required=True, help='Recipe of a pre-training.')
+@click.option(
+    '--batch', type=click.IntRange(min=1), default=4, show_default=True, help='Images a step.'
+)
+@click.option(
+    '--dtype', type=click.Choice(['fp32', 'bf16', 'both']), default='both', show_default=True
+)
 @click.option(
     '--repeats', type=click.IntRange(min=1), default=5, show_default=True,
-    help='Timed calls per op; the median counts.',
+    help='Timed steps in each dtype; the median counts.',
 )  # fmt: skip
+@click.option('--threads', type=click.IntRange(min=1), help='CPU threads; all cores if not given.')
 @click.option(
-    '--threads', type=click.IntRange(min=1), help="CPU threads; torch's choice if not given."
+    '--device', type=click.Choice(['cpu', 'cuda']), help='The GPU if there is one, if not given.'
 )
-@click.option('--json', 'as_json', is_flag=True, help='Print rows as JSON.')
-def ops(repeats: int, threads: int | None, as_json: bool) -> None:
-    """Time and peak memory of mmcv's ops, whoever provides them, beside naive PyTorch.
-
-    \b
-    mimbench bench ops
-    mimbench bench ops --threads 1 --json > ops.json
-    """
-    import torch
-
-    from mim_backbones.bench.ops import measure
-
-    if threads:
-        torch.set_num_threads(threads)
-    rows = measure(repeats)
-    if as_json:
-        click.echo(json_module.dumps([asdict(row) for row in rows], indent=1))
-        return
-    line = '{:20} {:34} {:14} {:>9} {:>9} {:>9} {:>8}'
-    click.echo(line.format('op', 'case', 'provider', 'ms', 'peak MiB', 'naive ms', 'speedup'))
-    for row in rows:
-        click.echo(
-            line.format(
-                row.op,
-                row.case,
-                row.provider,
-                f'{row.seconds * 1e3:.1f}',
-                '-' if row.peak_mib is None else f'{row.peak_mib:.0f}',
-                '-' if row.naive_seconds is None else f'{row.naive_seconds * 1e3:.1f}',
-                '-' if row.speedup is None else f'{row.speedup:.1f}x',
-            )
-        )
-
-
-@bench.command()
-@click.option(
-    '--tokens',
-    multiple=True,
-    type=click.IntRange(min=4),
-    default=(1024, 4096),
-    show_default=True,
-    help='Tokens of the square grid; may be given several times.',
-)
-@click.option(
-    '--heads', type=click.IntRange(min=1), default=6, show_default=True,
-    help='Heads of 64 channels.',
-)  # fmt: skip
-@click.option(
-    '--repeats', type=click.IntRange(min=1), default=3, show_default=True,
-    help='Timed calls; the median counts.',
-)  # fmt: skip
-@click.option(
-    '--threads', type=click.IntRange(min=1), help="CPU threads; torch's choice if not given."
-)
-@click.option('--device', type=click.Choice(['cpu', 'cuda']), default='cpu', show_default=True)
-@click.option('--json', 'as_json', is_flag=True, help='Print rows as JSON.')
-def attention(
-    tokens: tuple[int, ...],
-    heads: int,
+@cfg_options
+@click.option('--json', 'as_json', is_flag=True, help='Print the figures as JSON.')
+def step(
+    config: str,
+    batch: int,
+    dtype: str,
     repeats: int,
     threads: int | None,
-    device: str,
+    device: str | None,
+    cfg_options: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Attention with relative positions: time and peak memory beside a naive one, in one run.
+    """Real training steps of a recipe on noise: images/s, FLOP/s, share of the machine's limit.
 
-    "of T x T": our peak over what one T x T matrix per head takes; below 1 there is none.
+    The step is forward, backward and optimizer; its FLOP/s are counted over forward and backward.
+    Each "share" is of the limit to its left, measured between the steps in the same dtype:
+    "matmul", the step's own matrix products with nothing between them, and "square", one product
+    of 2048 x 2048 matrices.
 
     \b
-    mimbench bench attention
-    mimbench bench attention --tokens 4096 --heads 12 --device cuda --json
+    mimbench bench step --config configs/pretrain/simmim.py
+    mimbench bench step --config configs/pretrain/simmim_vit-b_800e.py --batch 8 --dtype bf16
+    mimbench bench step --config my.py --cfg-options model.backbone.with_cp=True --json
     """
+    options = parse_options(cfg_options)
     import torch
+    from mmengine.logging import MMLogger
 
-    from mim_backbones.bench.attention import measure
+    from mim_backbones.bench.step import measure
+    from mim_backbones.console.processes import cores
+    from mim_backbones.console.recipes import find_recipe
+    from mim_backbones.training.config import read_config
 
-    if threads:
-        torch.set_num_threads(threads)
     if device == 'cuda' and not torch.cuda.is_available():
         raise UserError('--device cuda: this machine has no CUDA device; leave it out')
-    line = '{:13} {:>6} {:21} {:>8} {:>9} {:>8} {:>7} {:>7} {:>7} {:>9} {:24}'
-    columns = ('positions', 'tokens', 'pass', 'ms', 'naive ms', 'speedup', 'MiB', 'naive')
-    if not as_json:
-        click.echo(line.format(*columns, 'memory', 'of T x T', 'kernel'))
-    rows = []
-    try:
-        for row in measure(tokens, heads, repeats, device):
-            rows.append(asdict(row))
-            if as_json:
-                continue
-            memory = ('-', '-', '-', '-')
-            if row.peak_mib is not None and row.naive_peak_mib is not None:
-                memory = (
-                    f'{row.peak_mib:.0f}',
-                    f'{row.naive_peak_mib:.0f}',
-                    '-' if row.memory_ratio is None else f'{row.memory_ratio:.1f}x',
-                    f'{row.peak_of_scores:.2f}',
-                )
-            click.echo(
-                line.format(
-                    row.positions,
-                    row.tokens,
-                    row.passes,
-                    f'{row.seconds * 1e3:.1f}',
-                    f'{row.naive_seconds * 1e3:.1f}',
-                    f'{row.speedup:.1f}x',
-                    *memory,
-                    row.kernel,
-                ).rstrip()
-            )
-    except ValueError as error:
-        raise UserError(str(error)) from error
+    device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    torch.set_num_threads(threads or cores())
+    # Building a recipe logs a line for each parameter, on stdout in some versions of mmengine.
+    MMLogger.get_current_instance().setLevel('ERROR')
+    dtypes = ('fp32', 'bf16') if dtype == 'both' else (dtype,)
+    rows = measure(read_config(find_recipe(config), options), batch, dtypes, repeats, device)
     if as_json:
-        click.echo(json_module.dumps(rows, indent=1))
+        head = {
+            'config': config, 'device': device, 'threads': torch.get_num_threads(), 'batch': batch,
+        }  # fmt: skip
+        click.echo(json_module.dumps({**head, 'rows': [asdict(row) for row in rows]}, indent=1))
+        return
+    where = f'{torch.get_num_threads()} threads' if device == 'cpu' else device
+    click.echo(f'{Path(config).stem}, batch {batch}, {where}')
+    click.echo(LINE.format(*COLUMNS))
+    for row in rows:
+        click.echo(line(row))
+
+
+def line(row: 'StepRow') -> str:
+    return LINE.format(
+        row.dtype,
+        f'{row.images_per_second:.2f}',
+        f'{row.seconds * 1e3:.0f}',
+        f'{row.flops / 1e9:.1f}',
+        f'{row.flops_per_second / 1e9:.0f}',
+        f'{row.matmul_flops_per_second / 1e9:.0f}',
+        f'{row.share:.2f}',
+        f'{row.square_flops_per_second / 1e9:.0f}',
+        f'{row.square_share:.2f}',
+        '-' if row.peak_mib is None else f'{row.peak_mib:.0f}',
+        f'{row.speedup:.2f}x',
+    )

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from mim_backbones.console.options import backbone_option
 from mim_backbones.errors import UserError
 
 
@@ -17,7 +18,7 @@ from mim_backbones.errors import UserError
     type=click.Choice(['mimbench', 'timm', 'openmmlab', 'safetensors']),
     help='Whose names; safetensors: ours in that format.',
 )  # fmt: skip
-@click.option('--num-heads', type=click.IntRange(1), help='Where the weights do not show it.')
+@backbone_option
 @click.option(
     '--weights', type=click.Choice(['auto', 'ema', 'plain']), default='auto', show_default=True,
     help='Averaged or plain weights, where IN has both.',
@@ -28,7 +29,7 @@ def convert(
     source: str,
     target: Path,
     form: str,
-    num_heads: int | None,
+    backbone: dict[str, Any],
     weights: str,
     trust: bool,
     as_json: bool,
@@ -43,17 +44,16 @@ def convert(
       mimbench convert mae_pretrain_vit_base.pth vit.pth --to timm
       mimbench convert work_dirs/simmim/epoch_16.pth swin.pth --to openmmlab
       mimbench convert timm:hiera_tiny_224.mae hiera.safetensors --to safetensors
-      mimbench convert tiny.pth out.pth --to mimbench --num-heads 12 --json
+      mimbench convert tiny.pth out.pth --to mimbench --backbone num_heads=12 --json
 
     \b
     Exit codes: 0 written; 2 IN cannot be used or OUT cannot be written.
     """
     from mim_backbones.checkpoints.export.file import convert as write
 
-    asked: dict[str, Any] = {} if num_heads is None else {'num_heads': num_heads}
     if target.exists() and Path(source).exists() and target.samefile(source):
         raise UserError(f'{target} is IN and OUT; choose another name for OUT')
-    report = write(source, target, form, trust=trust, weights=weights, **asked)
+    report = write(source, target, form, trust=trust, weights=weights, **backbone)
     if as_json:
         click.echo(json.dumps({**report.as_dict(), 'written': str(target)}, indent=2))
     else:

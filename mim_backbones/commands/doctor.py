@@ -10,9 +10,9 @@ import click
 @click.option('--data', envvar='MIMBENCH_DATA', help='Data YAML or folder; also MIMBENCH_DATA.')
 @click.option('--json', 'as_json', is_flag=True, help='Print the findings as JSON.')
 def doctor(data: str | None, as_json: bool) -> None:
-    """Versions, owners of the import names, ops, CPU, GPU, bf16 and data roots.
+    """Versions, owners of the import names, ops, CPU, GPU, bf16, data roots and plugins.
 
-    Exits with 1 when something is wrong.
+    Exits with 1 when something is wrong: a package or its plugin that does not load, too.
 
     \b
     Examples:
@@ -35,7 +35,8 @@ def examine(data: str | None) -> dict[str, Any]:
 
     owned = environment.owners()
     roots, data_error = environment.data_roots(data)
-    problems = environment.conflicts(owned)
+    installed, broken = environment.plugins_found()
+    problems = environment.conflicts(owned) + broken
     if data_error:
         problems.append(data_error)
     return {
@@ -44,6 +45,7 @@ def examine(data: str | None) -> dict[str, Any]:
         'ops': provider(),
         'hardware': environment.hardware(),
         'data': roots,
+        'plugins': installed,
         'problems': problems,
     }
 
@@ -60,6 +62,8 @@ def show(findings: dict[str, Any]) -> None:
     for name, value in findings['hardware'].items():
         text = ', '.join(value) or 'none' if isinstance(value, list) else str(value)
         table.add_row(name.replace('_', ' '), text)
+    for group, names in findings['plugins'].items():
+        table.add_row(group, ', '.join(names))
     for section, root in findings['data'].items():
         table.add_row(f'data {section}', root)
     console = Console()

@@ -42,3 +42,22 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> Path:
 def write_bytes_atomically(path: Path, content: bytes) -> Path:
     """`write_atomically` of bytes that are at hand."""
     return write_atomically(path, lambda stream: stream.write(content))
+
+
+def check_writable(folder: Path) -> None:
+    """Asks, before any work is done, whether files can be made in `folder`. Nothing stays of it.
+
+    Raises:
+        UserError: no right to write, no space, or a file where a folder has to be.
+    """
+    folder = Path(folder).absolute()
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir():
+        raise UserError(f'cannot write to {folder}: {existing} is a file; give another folder')
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise UserError(
+            f'cannot write to {folder}: {error.strerror} ({existing}); give another folder'
+        ) from error

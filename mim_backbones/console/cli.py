@@ -8,17 +8,48 @@ how).
 """
 
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
-from mim_backbones.console.plugins import load_plugin, plugins
+from mim_backbones.console.options import nearest
+from mim_backbones.console.plugins import doubled, load_plugin, plugins
 from mim_backbones.errors import UserError
 
 GROUP = 'mimbench.commands'
+# What only the extras of the distribution bring.
+STACK = ('mmengine', 'mmcv', 'mmdet', 'mmseg')
 
 
-class EntryPointGroup(click.Group):
+class Unavailable(click.Command):
+    """Stands for a command that does not load: listed with the reason, which running it raises."""
+
+    def __init__(self, name: str, error: UserError) -> None:
+        super().__init__(name)
+        self.error = error
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        return f'unavailable: {self.error}'  # whole: the reason stands at the end
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        if options.get('resilient_parsing'):  # a shell completes
+            return super().make_context(*args, **options)
+        raise self.error
+
+
+class SuggestingGroup(click.Group):
+    """A click group that names the nearest of its commands when there is none as asked for."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing:
+            hint = nearest(args[0], self.list_commands(ctx))
+            ctx.fail(f'No such command {args[0]!r}{hint}')
+        return super().resolve_command(ctx, args)
+
+
+class EntryPointGroup(SuggestingGroup):
     """A click group whose commands are looked up by name and loaded when asked for.
 
     Args:
@@ -29,30 +60,64 @@ class EntryPointGroup(click.Group):
         super().__init__(*args, **options)
         self.entry_point_group = entry_point_group
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context | None) -> list[str]:
         return list(plugins(self.entry_point_group))
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context | None, cmd_name: str) -> click.Command | None:
         point = plugins(self.entry_point_group).get(cmd_name)
-        return load_plugin(point) if point else None
+        if point is None:
+            return None
+        try:
+            return load_plugin(point, click.Command)
+        except UserError as error:
+            return Unavailable(cmd_name, error)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        self._warn(doubled(self.entry_point_group, args[0]))
+        return super().resolve_command(ctx, args)
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self._warn(doubled(self.entry_point_group))
+        super().format_help(ctx, formatter)
+
+    def _warn(self, lines: list[str]) -> None:
+        for line in lines:
+            click.echo(f'mimbench: warning: {line}', err=True)
 
 
-@click.group(cls=EntryPointGroup, context_settings={'help_option_names': ['-h', '--help']})
+@click.group(
+    cls=EntryPointGroup,
+    context_settings={'help_option_names': ['-h', '--help']},
+    epilog='Completion of commands, tasks and files: eval "$(_MIMBENCH_COMPLETE=bash_source '
+    'mimbench)" in ~/.bashrc; zsh_source and fish_source for those shells (docs/completion.md).',
+)
 @click.version_option(package_name='mimbench')
 def mimbench() -> None:
     """Benchmark masked-image-modelling backbones on dense prediction.
 
     \b
-    Training itself is OpenMMLab's way: tools/train.py, tools/dist_train.sh CONFIG GPUS.
+    Training is `mimbench train CONFIG`, or OpenMMLab's way: tools/train.py,
+    tools/dist_train.sh CONFIG GPUS.
     """
 
 
 def main() -> None:
     try:
-        mimbench()
+        mimbench(prog_name='mimbench')
     except UserError as error:
-        click.echo(f'mimbench: error: {error}', err=True)
-        sys.exit(2)
+        fail(str(error))
+    except ModuleNotFoundError as error:
+        if (error.name or '').partition('.')[0] not in STACK:
+            raise
+        fail(f"{error.name} is not installed; pip install 'mimbench[onedl]' brings it")
+
+
+def fail(message: str) -> NoReturn:
+    """One line on stderr, exit code 2."""
+    click.echo(f'mimbench: error: {message}', err=True)
+    sys.exit(2)
 
 
 if __name__ == '__main__':

@@ -3,10 +3,11 @@
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import entry_points, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
+from mim_backbones.console.plugins import OURS, doubled, load_plugin, owner, plugins
 from mim_backbones.data_spec import SECTIONS, load_data_spec
 from mim_backbones.errors import UserError
 
@@ -39,6 +40,22 @@ def conflicts(owned: Mapping[str, Sequence[str]]) -> list[str]:
                 'uninstall both and run tools/setup.sh'
             )
     return lines
+
+
+def plugins_found() -> tuple[dict[str, list[str]], list[str]]:
+    """Group -> what it names, others' with their package; a line for each broken or doubled one."""
+    found: dict[str, list[str]] = {}
+    problems = []
+    for group in sorted(g for g in entry_points().groups if g.startswith(f'{OURS}.')):
+        for name, point in plugins(group).items():
+            ours = point.dist is not None and point.dist.name == OURS
+            found.setdefault(group, []).append(name if ours else f'{name} ({owner(point)})')
+            try:
+                load_plugin(point)
+            except UserError as error:
+                problems.append(str(error))
+        problems += doubled(group)
+    return found, problems
 
 
 def hardware() -> dict[str, Any]:

@@ -27,24 +27,29 @@ def plugins(group: str) -> dict[str, EntryPoint]:
     return dict(sorted(found.items()))
 
 
-def doubled(group: str) -> list[str]:
-    """A line for each plugin whose name another one has taken."""
+def doubled(group: str, name: str | None = None) -> list[str]:
+    """A line for each plugin (of that name) whose name another one has taken."""
     taken = plugins(group)
     return [
         f'{describe(point)} is left out: {describe(taken[point.name])} has that name'
         for point in sorted(entry_points(group=group), key=_rank)
-        if (point.value, owner(point)) != (taken[point.name].value, owner(taken[point.name]))
+        if name in (None, point.name)
+        and (point.value, owner(point)) != (taken[point.name].value, owner(taken[point.name]))
     ]
 
 
-def load_plugin(point: EntryPoint) -> Any:
+def load_plugin(point: EntryPoint, kind: type = object) -> Any:
     """The object that an entry point names.
 
     Raises:
-        UserError: it cannot be imported; names the plugin and its package in one line.
+        UserError: it cannot be imported, or is no `kind`; names the plugin and its package in one
+            line.
     """
     try:
-        return point.load()
+        found = point.load()
+        if not isinstance(found, kind):
+            raise TypeError(f'{point.value} is a {type(found).__name__}, not a {kind.__name__}')
+        return found
     except Exception as error:  # a plugin is foreign code: whatever it raises, it is what is broken
         why = ' '.join(str(error).split()) or 'no message'
         raise UserError(

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-import mim_backbones
+from mim_backbones.console.options import nearest
 from mim_backbones.errors import UserError
 
-PACKAGE = Path(mim_backbones.__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parent.parent
+BASES = '_base_'
 
 
 def recipes_root() -> Path:
@@ -15,6 +16,37 @@ def recipes_root() -> Path:
         UserError: neither is there; the installation is broken.
     """
     for folder in (PACKAGE.parent / 'configs', PACKAGE / 'recipes'):
-        if (folder / '_base_').is_dir():
+        if (folder / BASES).is_dir():
             return folder
     raise UserError(f'no recipes beside or in {PACKAGE}; install mimbench again')
+
+
+def recipe_names() -> list[str]:
+    """Every recipe that came with mimbench, as `pretrain/simmim.py`.
+
+    Raises:
+        UserError: see `recipes_root`.
+    """
+    root = recipes_root()
+    found = (path.relative_to(root) for path in root.rglob('*.py'))
+    return sorted(path.as_posix() for path in found if BASES not in path.parts)
+
+
+def find_recipe(word: str) -> Path:
+    """The file that a word names: its path, from here or below the recipes, or its name alone.
+
+    Raises:
+        UserError: no such file, or several recipes of that name.
+    """
+    if Path(word).is_file():
+        return Path(word)
+    names = recipe_names()
+    whole = word if word.endswith('.py') else f'{word}.py'
+    ends = [name for name in names if name == whole or name.endswith(f'/{whole}')]
+    fits = [name for name in ends if name == whole] or ends
+    if len(fits) == 1:
+        return recipes_root() / fits[0]
+    if fits:
+        raise UserError(f'config {word} is the name of several recipes: {", ".join(fits)}')
+    stems = {name.rpartition('/')[2].removesuffix('.py') for name in names}
+    raise UserError(f'config {word} does not exist{nearest(word, {*names, *stems})}')

@@ -11,14 +11,24 @@ A compiled library that loads is always used instead. `install` only adds two fi
 
 import sys
 
-from mim_backbones.standins.finders import MmcvExtFinder, TorchvisionFinder
+from mim_backbones.standins.finders import (
+    TORCHVISION_EXTENSION,
+    MmcvExtFinder,
+    TorchvisionFinder,
+    supply_operators,
+)
 
 
 def install() -> None:
-    """Put both finders first on `sys.meta_path`; a second call does nothing."""
+    """Put both finders first on `sys.meta_path`; a second call does nothing.
+
+    Where torchvision was imported before and failed (`import timm` does), its next import works.
+    """
     for finder in (TorchvisionFinder, MmcvExtFinder):
         if not any(isinstance(present, finder) for present in sys.meta_path):
             sys.meta_path.insert(0, finder())
+    if TORCHVISION_EXTENSION in sys.modules:
+        supply_operators(sys.modules[TORCHVISION_EXTENSION])
 
 
 def provider() -> dict[str, str]:

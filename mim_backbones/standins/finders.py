@@ -19,11 +19,16 @@ class TorchvisionExtensionLoader(SourceFileLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         super().exec_module(module)
-        if not module._has_ops():
-            from mim_backbones.standins import torchvision_library
+        supply_operators(module)
 
-            torchvision_library.define()
-            module._has_ops = torchvision_library.is_defined  # type: ignore[attr-defined]
+
+def supply_operators(extension: ModuleType) -> None:
+    """Define torchvision's operators when its extension could not load them."""
+    if not extension._has_ops():
+        from mim_backbones.standins import torchvision_library
+
+        torchvision_library.define()
+        extension._has_ops = torchvision_library.is_defined  # type: ignore[attr-defined]
 
 
 class TorchvisionFinder(MetaPathFinder):

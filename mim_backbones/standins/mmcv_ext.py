@@ -1,7 +1,7 @@
 """mmcv._ext without a compiler: mmcv's calling conventions over `mim_backbones.standins`.
 
 mmcv's ops pass the tensors to fill as arguments; that is why most functions here return nothing.
-nms and average RoIAlign use torchvision's compiled kernels when they load.
+nms and RoIAlign use torchvision's compiled kernels when they load.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,6 @@ from mim_backbones.errors import UserError
 from mim_backbones.standins import focal_loss, providers, soft_nms
 from mim_backbones.standins import nms as nms_kernel
 from mim_backbones.standins import roi_align as roi_align_kernel
-from mim_backbones.standins.roi_align_max import roi_align_max, roi_align_max_backward
 from mim_backbones.standins.roi_grid import RoIGrid
 
 SUPPLIED = (
@@ -86,13 +85,11 @@ def roi_align_forward(
     pool_mode: int,
     aligned: bool,
 ) -> None:
-    """Fills output (K, C, h, w) and, for max pooling, both argmax of that shape."""
+    """Fills output (K, C, h, w); no max pooling, which detectors do not use."""
     grid = RoIGrid((aligned_height, aligned_width), spatial_scale, sampling_ratio, aligned)
     if pool_mode == MAX_POOLING:
-        pooled, y, x = roi_align_max(input, rois, grid)
-        argmax_y.copy_(y)
-        argmax_x.copy_(x)
-    elif providers.torchvision_compiled():
+        unsupported_op('roi_align with pool_mode max')()
+    if providers.torchvision_compiled():
         dtype = torch.promote_types(input.dtype, torch.float32)  # it has no bfloat16
         pooled = torch.ops.torchvision.roi_align(
             input.to(dtype),
@@ -123,9 +120,7 @@ def roi_align_backward(
     """Fills grad_input (B, C, H, W)."""
     grid = RoIGrid((aligned_height, aligned_width), spatial_scale, sampling_ratio, aligned)
     shape = grad_input.shape
-    if pool_mode == MAX_POOLING:
-        grad = roi_align_max_backward(grad_output, rois, argmax_y, argmax_x, shape)
-    elif providers.torchvision_compiled():
+    if providers.torchvision_compiled():
         dtype = torch.promote_types(grad_output.dtype, torch.float32)
         grad = torch.ops.torchvision._roi_align_backward(
             grad_output.to(dtype),

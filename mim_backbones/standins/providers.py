@@ -4,7 +4,7 @@ from functools import cache
 from importlib.machinery import PathFinder
 
 OPS = ('nms', 'soft_nms', 'roi_align', 'sigmoid_focal_loss')
-TORCHVISION_OPS = ('nms', 'roi_align')  # roi_align with average pooling; max pooling is ours
+TORCHVISION_OPS = ('nms', 'roi_align')
 
 
 def provider_of_each_op() -> dict[str, str]:

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mim_backbones.console.atomic_file import write_bytes_atomically
+from mim_backbones.console.atomic_file import check_writable, write_bytes_atomically
 from mim_backbones.console.display import PoolDisplay, clock
 from mim_backbones.console.processes import default_parallel
 from mim_backbones.data_spec import load_data_spec, require
-from mim_backbones.training.launch import check_writable
 from pretrain.ablation.pretraining import Outcome, Training, pretrain_rows, whole_epochs
 from pretrain.ablation.row import Finished, Row, Settings
 from pretrain.ablation.study import Axis, Study, Tier

@@ -45,8 +45,7 @@ def codebook(
     import json
     from dataclasses import asdict
 
-    from mim_backbones.console.atomic_file import write_atomically
-    from mim_backbones.training.launch import check_writable
+    from mim_backbones.console.atomic_file import check_writable, write_atomically
     from pretrain.inspect.codebook import survey
     from pretrain.inspect.token_pair import open_tokenizer
 

@@ -75,8 +75,7 @@ def masks(
         raise UserError('--image without --out: say where to draw, for example --out masks.png')
     import numpy as np
 
-    from mim_backbones.console.atomic_file import write_atomically
-    from mim_backbones.training.launch import check_writable
+    from mim_backbones.console.atomic_file import check_writable, write_atomically
     from pretrain.inspect.mask_picture import example_sheet, plain_scene, read_picture
     from pretrain.inspect.mask_statistics import mask_statistics, statistics_text
     from pretrain.maskers.choice import build_masker, masker_config, recipe_masker_config

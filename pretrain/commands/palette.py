@@ -42,8 +42,7 @@ def palette(
     \b
     Exit codes: 0 written; 2 no readable images, too few colours in them, or OUT cannot be written.
     """
-    from mim_backbones.console.atomic_file import write_bytes_atomically
-    from mim_backbones.training.launch import check_writable
+    from mim_backbones.console.atomic_file import check_writable, write_bytes_atomically
     from pretrain.inspect.reconstruction import choose_images
     from pretrain.targets.palette_fit import fit_palette
     from pretrain.targets.palette_pixels import draw_pixels

@@ -39,9 +39,8 @@ def reconstruct(
     \b
     Exit codes: 0 drawn; 2 the checkpoint or the images cannot be used, or nothing can be drawn.
     """
-    from mim_backbones.console.atomic_file import write_atomically
-    from mim_backbones.training.config_file import read_config
-    from mim_backbones.training.launch import check_writable
+    from mim_backbones.console.atomic_file import check_writable, write_atomically
+    from mim_backbones.training.config import read_config
     from pretrain.inspect.reconstruction import choose_images, load_images, reconstruction_picture
     from pretrain.maskers.choice import build_masker
     from pretrain.methods.load import load_method

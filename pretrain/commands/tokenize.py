@@ -26,7 +26,7 @@ def tokenize(
         model.target._delete_=True model.target.type=CachedTokens model.target.file=token_ids.npz \\
         train_dataloader.dataset.type=CachedTokenImages ...
     """
-    from mim_backbones.training.launch import check_writable
+    from mim_backbones.console.atomic_file import check_writable
     from pretrain.images.dataset import list_images
     from pretrain.images.token_cache import UNREADABLE
     from pretrain.images.tokenize_images import tokenize_images

@@ -12,9 +12,9 @@ from timm.layers import trunc_normal_
 from torch import Tensor
 
 from mim_backbones.backbones.archs import SwinSize, swin_size
-from mim_backbones.backbones.layers.patch_splitting import PatchSplitting
-from mim_backbones.backbones.layers.shifted_window import padded_grid, plan_windows, shift_mask
+from mim_backbones.backbones.layers.patches import PatchSplitting
 from mim_backbones.backbones.layers.swin_block import SwinBlock
+from mim_backbones.backbones.layers.windows import padded_grid, plan_windows, shift_mask
 from pretrain.registry import MODELS
 
 

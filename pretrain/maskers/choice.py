@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.config import ConfigDict
 
 from mim_backbones.errors import UserError
-from mim_backbones.training.config_file import read_config, value_at
+from mim_backbones.training.config import read_config, value_at
 from pretrain.registry import TRANSFORMS, build
 
 SHORT_NAMES = {

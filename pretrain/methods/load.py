@@ -10,7 +10,7 @@ from mim_backbones.checkpoints.load import load_pretrained
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from mim_backbones.checkpoints.source import Content, open_source
 from mim_backbones.errors import UserError
-from mim_backbones.training.config_file import require_keys
+from mim_backbones.training.config import require_keys
 from mim_backbones.training.launch import build_errors_in_one_line
 from pretrain.hooks.steps import plain
 from pretrain.methods.base import MaskedImageModel

@@ -5,8 +5,7 @@ import torch.nn as nn
 from torch import Tensor
 
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError, read_weights_file
-from mim_backbones.checkpoints.source import content_of
-from mim_backbones.checkpoints.timm_source import PREFIX, create
+from mim_backbones.checkpoints.source import TIMM, content_of, create_timm_model
 from mim_backbones.errors import UserError
 from pretrain.registry import MODELS
 from pretrain.teachers.base import Teacher
@@ -30,9 +29,9 @@ class TimmTeacher(Teacher):
     def __init__(
         self, checkpoint: str, random_weights: bool = False, input_size: int | None = None
     ) -> None:
-        if not checkpoint.startswith(PREFIX):
+        if not checkpoint.startswith(TIMM):
             raise UserError(f'TimmTeacher: checkpoint={checkpoint!r}; give timm:NAME')
-        name, _, file = checkpoint.removeprefix(PREFIX).partition('@')
+        name, _, file = checkpoint.removeprefix(TIMM).partition('@')
         if random_weights or file:
             check_choice('TimmTeacher', file or None, random_weights, f'the weights of {name}')
         net = timm_model(name, file, random_weights)
@@ -62,10 +61,10 @@ class TimmTeacher(Teacher):
 
 def timm_model(name: str, file: str, random_weights: bool) -> nn.Module:
     """Raises CheckpointError when there is no such model, or the file is not its weights."""
-    create(name, pretrained=False)  # refuses a name that timm does not know
+    create_timm_model(name, pretrained=False)  # refuses a name that timm does not know
     if not random_weights and not file:
         check_cached('TimmTeacher', name)
-        return create(name, pretrained=True)
+        return create_timm_model(name, pretrained=True)
     import timm
 
     net = drawn_alike(lambda: timm.create_model(name, pretrained=False))

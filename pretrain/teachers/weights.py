@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import torch
 
-from mim_backbones.checkpoints.timm_source import PREFIX
+from mim_backbones.checkpoints.source import TIMM
 from mim_backbones.errors import UserError
 
 Net = TypeVar('Net')
@@ -34,8 +34,8 @@ def check_choice(
         )
     if checkpoint is None:
         return
-    if checkpoint.startswith(PREFIX):
-        name, _, file = checkpoint.removeprefix(PREFIX).partition('@')
+    if checkpoint.startswith(TIMM):
+        name, _, file = checkpoint.removeprefix(TIMM).partition('@')
         if not file:
             check_cached(teacher, name)
     elif not Path(checkpoint).is_file():

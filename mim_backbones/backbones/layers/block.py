@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mim_backbones.backbones.layers.attention import Attention
 from mim_backbones.backbones.layers.rel_pos_bias import RelPosBias
-from mim_backbones.backbones.layers.window import window_partition, window_unpartition
+from mim_backbones.backbones.layers.windows import window_partition, window_unpartition
 
 Grid = tuple[int, int]
 

@@ -1,4 +1,9 @@
-"""Hiera's block (arXiv 2306.00989): attention over mask units or over all, with pooled queries."""
+"""Hiera's block (arXiv 2306.00989): attention over mask units or over all, with pooled queries.
+
+Its token layout is (B, U, m, m, C): U square mask units in raster order, m x m tokens in raster
+order inside of each. Dropping hidden units, attention inside of a unit and pooling by 2 x 2 are
+then plain indexing.
+"""
 
 import torch.nn as nn
 import torch.nn.functional as F
@@ -6,7 +11,6 @@ from timm.layers import DropPath
 from torch import Tensor
 
 from mim_backbones.backbones.layers.block import Mlp
-from mim_backbones.backbones.layers.mask_units import pool_units
 
 
 class MaskUnitAttention(nn.Module):
@@ -81,3 +85,26 @@ class HieraBlock(nn.Module):
             x = pool_units(x) if self.pooled else x
         x = x + self.drop_path(self.attn(normed))
         return x + self.drop_path(self.mlp(self.norm2(x)))
+
+
+Grid = tuple[int, int]
+
+
+def to_units(maps: Tensor, side: int) -> Tensor:
+    """(B, C, H, W) -> (B, U, side, side, C); H and W are multiples of side."""
+    batch, channels, height, width = maps.shape
+    units = maps.view(batch, channels, height // side, side, width // side, side)
+    return units.permute(0, 2, 4, 3, 5, 1).reshape(batch, -1, side, side, channels)
+
+
+def from_units(units: Tensor, grid: Grid) -> Tensor:
+    """Inverse of `to_units`: (B, U, m, m, C), units of `grid` -> (B, C, rows * m, columns * m)."""
+    batch, _, side, _, channels = units.shape
+    rows, columns = grid
+    maps = units.reshape(batch, rows, columns, side, side, channels).permute(0, 5, 1, 3, 2, 4)
+    return maps.reshape(batch, channels, rows * side, columns * side)
+
+
+def pool_units(units: Tensor) -> Tensor:
+    """Maximum of 2 x 2 tokens: (B, U, m, m, C) -> (B, U, m/2, m/2, C)."""
+    return units.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).amax(dim=(3, 5))

@@ -6,9 +6,9 @@ from timm.layers import DropPath
 from torch import Tensor
 
 from mim_backbones.backbones.layers.block import Mlp
-from mim_backbones.backbones.layers.patch_merging import PatchMerging
-from mim_backbones.backbones.layers.shifted_window import Grid, WindowPlan, padded_grid, shift_mask
+from mim_backbones.backbones.layers.patches import PatchMerging
 from mim_backbones.backbones.layers.window_attention import CosineWindowAttention, WindowAttention
+from mim_backbones.backbones.layers.windows import Grid, WindowPlan, padded_grid, shift_mask
 
 
 class SwinBlock(nn.Module):

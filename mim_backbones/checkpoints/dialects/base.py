@@ -43,6 +43,7 @@ class Dialect:
         rules: tried in order on every key; a key no rule matches is unexpected.
         adapt: changes tensors, after renaming (channel orders, shapes of tokens).
         options: constructor arguments that shapes do not show (heads, norm eps).
+        head_width: channels of a head in this source's small ViTs, where it is always the same.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Dialect:
     rules: tuple[Rule, ...]
     adapt: Callable[[State], State] = no_change
     options: Callable[[Model], dict[str, Any]] = no_options
+    head_width: int | None = None
 
     @cached_property
     def _patterns(self) -> tuple[tuple[re.Pattern[str], str | Ignored], ...]:

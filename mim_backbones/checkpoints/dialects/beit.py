@@ -7,7 +7,7 @@ has none.
 
 from mim_backbones.checkpoints.choose import Model
 from mim_backbones.checkpoints.dialects.base import Dialect, Ignored
-from mim_backbones.checkpoints.dialects.vit_rules import BEIT, CLASSIFIER, CORE, HEADS, MASK_TOKEN
+from mim_backbones.checkpoints.dialects.rules import BEIT, CLASSIFIER, CORE, HEADS, MASK_TOKEN
 
 RULES = (
     *CORE,

@@ -1,14 +1,21 @@
-"""DINO and iBOT training files: a student and its averaged teacher.
+"""DINO and iBOT training files, a student and its averaged teacher; DINOv2, with its registers.
 
-Sources: facebookresearch/dino, bytedance/ibot. iBOT's mask token is called `masked_embed`. Both
-have 6 heads in ViT-S. Files with the backbone alone look like any plain ViT.
+Sources: facebookresearch/dino, bytedance/ibot, facebookresearch/dinov2. Files of the first two with
+the backbone alone look like any plain ViT. iBOT's mask token is called `masked_embed`.
+
+DINOv2: patch 14, layer scale, a (1, D) mask token; the position table has a CLS row and none for
+registers. Sharded training files number blocks as `blocks.CHUNK.BLOCK`, BLOCK counting through.
 """
 
 from mim_backbones.checkpoints.choose import Model
-from mim_backbones.checkpoints.dialects.base import Dialect, State
-from mim_backbones.checkpoints.dialects.vit_rules import CORE, HEADS
+from mim_backbones.checkpoints.dialects.base import Dialect, Rule, State
+from mim_backbones.checkpoints.dialects.rules import CORE, HEADS, LAYER_SCALE, MASK_TOKEN, SAME
 
-HEADS_BY_WIDTH = {192: 3, 384: 6}
+BLOCK = r'(norm[12]|attn\.qkv|attn\.proj|mlp\.fc[12])\.(weight|bias)'
+CHUNKED: tuple[Rule, ...] = (
+    (rf'blocks\.\d+\.(\d+)\.({BLOCK})', r'blocks.\1.\2'),
+    (r'blocks\.\d+\.(\d+)\.ls([12])\.gamma', r'blocks.\1.gamma_\2'),
+)
 
 
 def from_pair(model: Model) -> bool:
@@ -16,13 +23,14 @@ def from_pair(model: Model) -> bool:
     return bool(parts & {'teacher', 'student'}) and model.has(r'blocks\.\d+\.norm1\.')
 
 
-def options(model: Model) -> dict[str, int]:
-    width = model.state['patch_embed.proj.weight'].shape[0]
-    return {'num_heads': HEADS_BY_WIDTH[width]} if width in HEADS_BY_WIDTH else {}
+def of_v2(model: Model) -> bool:
+    scaled = model.has(r'blocks\.\d+\.(\d+\.)?ls1\.gamma')
+    token = model.state.get('mask_token')
+    return scaled and token is not None and token.ndim == 2
 
 
 def as_token(state: State) -> State:
-    """iBOT stores (1, D), we (1, 1, D)."""
+    """iBOT and DINOv2 store (1, D), we (1, 1, D)."""
     if 'mask_token' in state:
         state['mask_token'] = state['mask_token'].reshape(1, 1, -1)
     return state
@@ -34,7 +42,7 @@ DINO = Dialect(
     family='vit',
     recognise=from_pair,
     rules=(*CORE, *HEADS),
-    options=options,
+    head_width=64,
 )
 IBOT = Dialect(
     name='iBOT',
@@ -45,5 +53,14 @@ IBOT = Dialect(
     ),
     rules=(*CORE, (r'masked_embed', 'mask_token'), *HEADS),
     adapt=as_token,
-    options=options,
+    head_width=64,
+)
+DINOV2 = Dialect(
+    name='DINOv2',
+    source='facebookresearch/dinov2',
+    family='vit',
+    recognise=of_v2,
+    rules=(*CORE, *LAYER_SCALE, *CHUNKED, *MASK_TOKEN, (r'register_tokens', SAME), *HEADS),
+    adapt=as_token,
+    head_width=64,
 )

@@ -6,7 +6,7 @@ huggingface/pytorch-image-models. The classifier's norm sits on the pooled vecto
 
 from mim_backbones.checkpoints.choose import Model
 from mim_backbones.checkpoints.dialects.base import Dialect, Ignored, Rule
-from mim_backbones.checkpoints.dialects.vit_rules import CLASSIFIER, DECODER, SAME
+from mim_backbones.checkpoints.dialects.rules import CLASSIFIER, DECODER, SAME
 
 FUSION = r'multi_scale_fusion_heads\.\d+\.weight'
 CORE: tuple[Rule, ...] = (

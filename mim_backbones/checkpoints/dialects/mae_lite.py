@@ -10,9 +10,15 @@ import re
 
 from mim_backbones.checkpoints.choose import Model
 from mim_backbones.checkpoints.dialects.base import Dialect, Translated
-from mim_backbones.checkpoints.dialects.swin_rules import CORE as SWIN_CORE
-from mim_backbones.checkpoints.dialects.swin_rules import MERGING
-from mim_backbones.checkpoints.dialects.vit_rules import BEIT, CORE, HEADS, MAE_DECODER
+from mim_backbones.checkpoints.dialects.rules import (
+    BEIT,
+    CORE,
+    HEADS,
+    MAE_DECODER,
+)
+from mim_backbones.checkpoints.dialects.rules import (
+    SWIN as SWIN_CORE,
+)
 
 DECODER_WIDTH = 96
 HEADS_OF_ALL_SIZES = 12
@@ -71,5 +77,5 @@ SWIN = Student(
         and model.beside(r'\bdecoder_pred\.')
         and model.has(r'layers\.0\.blocks\.0\.attn\.')
     ),
-    rules=(*SWIN_CORE, *MERGING),
+    rules=SWIN_CORE,
 )

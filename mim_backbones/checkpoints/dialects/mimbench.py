@@ -6,9 +6,14 @@ its constructor arguments under `meta.mimbench`; a bare state dict shows itself 
 
 from mim_backbones.checkpoints.choose import Model
 from mim_backbones.checkpoints.dialects.base import Dialect
-from mim_backbones.checkpoints.dialects.swin_rules import CORE as SWIN_CORE
-from mim_backbones.checkpoints.dialects.swin_rules import MERGING, V2
-from mim_backbones.checkpoints.dialects.vit_rules import BEIT, CORE, HEADS, MASK_TOKEN, SAME
+from mim_backbones.checkpoints.dialects.rules import (
+    BEIT,
+    CORE,
+    HEADS,
+    MASK_TOKEN,
+    SAME,
+    SWIN_V2,
+)
 
 
 def recorded(model: Model, kind: str) -> bool:
@@ -53,5 +58,5 @@ SWIN = Dialect(
         and model.has(r'layers\.0\.blocks\.')
         and (model.has(r'layers\.0\.downsample\.') or not model.has(r'layers\.\d\.downsample\.'))
     ),
-    rules=(*SWIN_CORE, *MERGING, *V2),
+    rules=SWIN_V2,
 )

@@ -2,7 +2,7 @@
 
 from mim_backbones.checkpoints.choose import Model
 from mim_backbones.checkpoints.dialects.base import Dialect
-from mim_backbones.checkpoints.dialects.vit_rules import CORE, HEADS
+from mim_backbones.checkpoints.dialects.rules import CORE, HEADS
 
 # vits.py: ViT-S has 12 heads, unlike DeiT's 6; MAE-Lite's ViT-T run has 12 too.
 HEADS_OF_ALL_BUT_LARGE = 12

@@ -6,7 +6,7 @@ table of the pre-training stays in the file.
 
 from mim_backbones.checkpoints.choose import Model
 from mim_backbones.checkpoints.dialects.base import Dialect, Ignored
-from mim_backbones.checkpoints.dialects.vit_rules import CORE, HEADS
+from mim_backbones.checkpoints.dialects.rules import CORE, HEADS
 
 
 def recognise(model: Model) -> bool:

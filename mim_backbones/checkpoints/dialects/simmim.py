@@ -2,10 +2,8 @@
 
 from mim_backbones.checkpoints.choose import Model
 from mim_backbones.checkpoints.dialects.base import Dialect
+from mim_backbones.checkpoints.dialects.rules import BEIT, CORE, HEADS, MASK_TOKEN, SWIN_V2
 from mim_backbones.checkpoints.dialects.swin import windows_of_buffers
-from mim_backbones.checkpoints.dialects.swin_rules import CORE as SWIN_CORE
-from mim_backbones.checkpoints.dialects.swin_rules import MERGING, V2
-from mim_backbones.checkpoints.dialects.vit_rules import BEIT, CORE, HEADS, MASK_TOKEN
 
 
 def recognise(model: Model) -> bool:
@@ -38,6 +36,6 @@ SWIN = Dialect(
     source='microsoft/SimMIM',
     family='swin',
     recognise=recognise_swin,
-    rules=(*SWIN_CORE, *MERGING, *V2),
+    rules=SWIN_V2,
     options=windows_of_buffers,
 )

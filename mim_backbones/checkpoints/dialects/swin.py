@@ -8,7 +8,7 @@ from typing import Any
 
 from mim_backbones.checkpoints.choose import Model
 from mim_backbones.checkpoints.dialects.base import Dialect
-from mim_backbones.checkpoints.dialects.swin_rules import CORE, MERGING, V2
+from mim_backbones.checkpoints.dialects.rules import SWIN, SWIN_V2
 
 STAGES = 4
 
@@ -43,13 +43,13 @@ V1 = Dialect(
     source='microsoft/Swin-Transformer',
     family='swin',
     recognise=recognise,
-    rules=(*CORE, *MERGING),
+    rules=SWIN,
 )
-SWIN_V2 = Dialect(
+V2 = Dialect(
     name='Swin V2',
     source='microsoft/Swin-Transformer',
     family='swin',
     recognise=lambda model: recognise(model) and model.has(r'layers\.0\.blocks\.0\.attn\.logit'),
-    rules=(*CORE, *MERGING, *V2),
+    rules=SWIN_V2,
     options=windows_of_buffers,
 )

@@ -5,7 +5,7 @@ The position table keeps the pre-training grid and the row of a CLS token that i
 
 from mim_backbones.checkpoints.choose import Model
 from mim_backbones.checkpoints.dialects.base import Dialect, Ignored
-from mim_backbones.checkpoints.dialects.vit_rules import CORE, HEADS, SAME
+from mim_backbones.checkpoints.dialects.rules import CORE, HEADS, SAME
 
 
 def recognise(model: Model) -> bool:

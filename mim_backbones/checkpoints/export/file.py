@@ -1,24 +1,42 @@
-"""One checkpoint -> a file in another library's names, with what it takes to read it back."""
+"""A backbone -> a file in our or another library's names, with what it takes to read it back."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.registry import MODELS as ROOT_MODELS
+from mmengine.registry import Registry
 from torch import Tensor
 
+from mim_backbones.backbones.base import MIMBackbone
 from mim_backbones.checkpoints.export.openmmlab import openmmlab_state
 from mim_backbones.checkpoints.export.timm import timm_state
-from mim_backbones.checkpoints.load import FAMILIES, arguments, load, translate
+from mim_backbones.checkpoints.load import family_of, from_checkpoint
 from mim_backbones.checkpoints.report import LoadReport
 from mim_backbones.checkpoints.source import Source, open_source
 from mim_backbones.console.atomic_file import write_atomically
 from mim_backbones.errors import UserError
-from mim_backbones.registry import MODELS
+from mim_backbones.registry import SCOPE
 
 State = dict[str, Tensor]
 FORMS = ('mimbench', 'timm', 'openmmlab', 'safetensors')
-SUFFIX = '.safetensors'
+SAFETENSORS = '.safetensors'
+SUFFIXES = ('.pth', '.pt', '.bin', SAFETENSORS)
+
+
+def save_backbone(backbone: MIMBackbone, path: str | Path, **meta: Any) -> Path:
+    """Write weights, class and all constructor options: `from_checkpoint(path)` needs no hints.
+
+    Args:
+        path: ends in .pth, .pt, .bin or .safetensors; written whole or not at all.
+        meta: what else the file shall record (method='...', epochs=...), for JSON.
+
+    Raises:
+        UserError: another ending, a class in no registry, or `path` cannot be written.
+    """
+    return write_backbone(backbone, Path(path), 'mimbench', meta)
 
 
 def convert(
@@ -42,20 +60,30 @@ def convert(
         CheckpointError: `source` cannot be read, or does not cover a backbone.
         UserError: the names have no place for this backbone, or `target` cannot be written.
     """
-    if form == 'safetensors' and target.suffix != SUFFIX:
-        raise UserError(f'--to safetensors: call the file {target.stem}{SUFFIX}, not {target.name}')
-    opened = translate(open_source(source, trust), weights)
-    config = arguments(opened, overrides)
-    backbone = MODELS.build(config)
-    report = load(backbone, opened, strict=True)
-    record = {**(opened.model.record or {}), 'backbone': config}
-    state = named(FAMILIES[type(backbone).__name__], backbone.state_dict(), form)
-    if target.suffix == SUFFIX:
-        write_safetensors(target, state, record)
-    else:
-        content = {'state_dict': state, 'meta': {'mimbench': record}}
-        write_atomically(target, lambda stream: torch.save(content, stream))
+    if form == 'safetensors' and target.suffix != SAFETENSORS:
+        name = f'{target.stem}{SAFETENSORS}'
+        raise UserError(f'--to safetensors: call the file {name}, not {target.name}')
+    content = open_source(source, trust)
+    backbone, report = from_checkpoint(content, weights=weights, **overrides)
+    write_backbone(backbone, target, form, content.record or {})
     return report
+
+
+def write_backbone(
+    backbone: MIMBackbone, target: Path, form: str, record: Mapping[str, Any]
+) -> Path:
+    """The weights in the names of `form`; `record` and the backbone's options beside them."""
+    if target.suffix not in SUFFIXES:
+        raise UserError(f'{target}: call it *{", *".join(SUFFIXES[:-1])} or *{SUFFIXES[-1]}')
+    state = named(family_of(backbone), backbone.state_dict(), form)
+    full = {**record, 'backbone': {'type': registered_name(backbone), **backbone.built_with}}
+    module = type(backbone).__module__
+    if module.partition('.')[0] != SCOPE:
+        full['custom_imports'] = sorted({*full.get('custom_imports', ()), module})
+    if target.suffix == SAFETENSORS:
+        return write_safetensors(target, state, full)
+    content = {'state_dict': state, 'meta': {'mimbench': full}}
+    return write_atomically(target, lambda stream: torch.save(content, stream))
 
 
 def named(family: str, state: State, form: str) -> State:
@@ -69,9 +97,28 @@ def named(family: str, state: State, form: str) -> State:
     return {key: value.detach().clone().contiguous() for key, value in state.items()}
 
 
-def write_safetensors(target: Path, state: State, record: dict[str, Any]) -> None:
+def registered_name(backbone: MIMBackbone) -> str:
+    """The `type` by which a config names the backbone's class, with its scope.
+
+    Raises:
+        UserError: it is in no registry.
+    """
+    kind = type(backbone)
+    waiting: list[Registry] = [ROOT_MODELS]
+    while waiting:
+        registry = waiting.pop()
+        if registry.module_dict.get(kind.__name__) is kind:
+            return f'{registry.scope}.{kind.__name__}'
+        waiting += registry.children.values()
+    raise UserError(
+        f'{kind.__name__} is in no registry, so that no file can name it; decorate it with '
+        'MODELS.register_module()'
+    )
+
+
+def write_safetensors(target: Path, state: State, record: Mapping[str, Any]) -> Path:
     """The record goes into the header, as JSON."""
     from safetensors.torch import save
 
     data = save(state, metadata={'format': 'pt', 'mimbench': json.dumps(record, default=str)})
-    write_atomically(target, lambda stream: stream.write(data))
+    return write_atomically(target, lambda stream: stream.write(data))

@@ -1,10 +1,13 @@
-"""What weight files hold beside tensors, rebuilt as plain data: the allow-list of the safe reader.
+"""What weight files hold beside tensors, rebuilt as plain data: the allow-lists of the safe reader.
 
-Foreign classes are never imported; each name is mapped to a stand-in without behaviour.
+Foreign classes are never imported; each name is mapped to a stand-in without behaviour. Plain
+pickles of numpy arrays (detectron2 releases its weights so, .pkl) have a list of their own.
 """
 
+import pickle
 from argparse import Namespace
 from collections import OrderedDict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,3 +78,37 @@ def allowed_globals() -> list[Any]:
         *((inert_attribute, name) for name in GETATTR_NAMES),
         *((inert_path, name) for name in PATH_NAMES),
     ]  # fmt: skip
+
+
+def encode_latin1(text: str, encoding: str) -> bytes:
+    """Stands in for `_codecs.encode`, by which protocol 2 stores bytes."""
+    if encoding != 'latin1':
+        raise pickle.UnpicklingError('GLOBAL _codecs.encode with another codec')
+    return text.encode('latin1')
+
+
+RECONSTRUCT, SCALAR = np.empty(0).__reduce__()[0], np.float64(0).__reduce__()[0]
+ALLOWED: dict[str, Any] = {
+    'numpy.ndarray': np.ndarray,
+    'numpy.dtype': np.dtype,
+    'collections.OrderedDict': OrderedDict,
+    '_codecs.encode': encode_latin1,
+    **{f'numpy.{core}.multiarray._reconstruct': RECONSTRUCT for core in ('core', '_core')},
+    **{f'numpy.{core}.multiarray.scalar': SCALAR for core in ('core', '_core')},
+}
+
+
+class ArrayUnpickler(pickle.Unpickler):
+    """Looks up nothing but what numpy arrays need."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        asked = f'{module}.{name}'
+        if asked not in ALLOWED:
+            raise pickle.UnpicklingError(f'GLOBAL {asked}')
+        return ALLOWED[asked]
+
+
+def read_plain_pickle(path: Path) -> Any:
+    """Raises pickle.UnpicklingError naming the global when the file asks for any other."""
+    with path.open('rb') as file:
+        return ArrayUnpickler(file).load()

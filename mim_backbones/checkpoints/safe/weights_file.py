@@ -17,9 +17,8 @@ from typing import Any
 
 import torch
 
-from mim_backbones.checkpoints.safe.inert import allowed_globals
+from mim_backbones.checkpoints.safe.inert import allowed_globals, read_plain_pickle
 from mim_backbones.checkpoints.safe.pickle_names import names_asked_for
-from mim_backbones.checkpoints.safe.plain_pickle import read_plain_pickle
 from mim_backbones.errors import UserError
 
 

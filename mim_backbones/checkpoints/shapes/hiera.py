@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-from mim_backbones.backbones.archs import HIERA
+from mim_backbones.backbones.archs import HIERA, hiera_size
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
-from mim_backbones.checkpoints.shapes.hints import Hints, require
+from mim_backbones.checkpoints.shapes.hints import Hints, give, named_arch, require
 from mim_backbones.checkpoints.shapes.vit import count_blocks
 
 State = dict[str, Tensor]
@@ -32,7 +32,7 @@ def hiera_arguments(state: State, hints: Hints) -> dict[str, Any]:
     width, channels = state['patch_embed.proj.weight'].shape[:2]
     depths = stage_depths(state, hints.name)
     config: dict[str, Any] = {'type': 'mim_backbones.MIMHiera'}
-    config['arch'] = hints.asked.get('arch') or named_arch(width, depths, hints)
+    config['arch'] = named_arch(sizes(width, depths, hints), HIERA)
     if channels != 3:
         config['in_channels'] = channels
     config['img_size'] = isqrt(state['pos_embed'].shape[1]) * STRIDE
@@ -55,22 +55,24 @@ def stage_depths(state: State, name: str) -> tuple[int, ...]:
     return tuple(after - before for before, after in pairwise(bounds))
 
 
-def named_arch(width: int, depths: tuple[int, ...], hints: Hints) -> str | dict[str, Any]:
-    """The name in `archs.HIERA`, or the sizes spelled out.
+def sizes(width: int, depths: tuple[int, ...], hints: Hints) -> dict[str, Any]:
+    """Width, depths and heads of the first stage: given, said by the file, or of a known size.
 
     Raises:
-        CheckpointError: no known size, and the heads were not given.
+        CheckpointError: what was given contradicts the file, or nothing tells the heads.
     """
+    said = hints.num_heads_said()
+    found = {'embed_dim': width, 'depths': depths, **({'num_heads': said} if said else {})}
+    size = hints.agreed(found, hiera_size)
+    if 'num_heads' in size:
+        return size
     for name, row in HIERA.items():
         if (row['embed_dim'], row['depths']) == (width, depths):
-            return name
-    heads = hints.num_heads()
-    if heads is None:
-        raise CheckpointError(
-            f'checkpoint {hints.name}: shapes do not show how many heads the first stage of a '
-            f'Hiera of width {width} and depths {depths} has; give num_heads=...'
-        )
-    return {'embed_dim': width, 'depths': depths, 'num_heads': heads}
+            return {**size, 'num_heads': hints.guess_heads(row['num_heads'], f'as in Hiera-{name}')}
+    raise CheckpointError(
+        f'checkpoint {hints.name}: shapes do not show how many heads the first stage of a '
+        f'Hiera of width {width} and depths {depths} has; {give("num_heads=N")}'
+    )
 
 
 def hiera_name(state: State) -> str:

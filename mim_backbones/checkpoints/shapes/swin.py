@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
-from mim_backbones.backbones.archs import SWIN
+from mim_backbones.backbones.archs import SWIN, swin_size
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
-from mim_backbones.checkpoints.shapes.hints import Hints, require
+from mim_backbones.checkpoints.shapes.hints import Hints, give, named_arch, require
 
 State = dict[str, Tensor]
 REQUIRED = {  # name -> number of axes
@@ -28,9 +28,15 @@ def swin_arguments(state: State, hints: Hints) -> dict[str, Any]:
     width, channels, patch, _ = state['patch_embed.proj.weight'].shape
     depths = stage_depths(state, hints.name)
     config: dict[str, Any] = {'type': 'mim_backbones.MIMSwin'}
-    config['arch'] = hints.asked.get('arch') or named_arch(
-        width, depths, stage_heads(state, len(depths), hints)
-    )
+    heads = stage_heads(state, len(depths))
+    found = {'embed_dim': width, 'depths': depths, **({'num_heads': heads} if heads else {})}
+    size = hints.agreed(found, swin_size)
+    if 'num_heads' not in size:
+        raise CheckpointError(
+            f'checkpoint {hints.name}: nothing shows how many heads each stage has; '
+            f'{give("num_heads=(...)")}'
+        )
+    config['arch'] = named_arch(size, SWIN)
     config['patch_size'] = patch
     if channels != 3:
         config['in_channels'] = channels
@@ -67,35 +73,17 @@ def stage_depths(state: State, name: str) -> tuple[int, ...]:
     return tuple(len(found[stage]) for stage in sorted(found))
 
 
-def stage_heads(state: State, stages: int, hints: Hints) -> tuple[int, ...]:
-    """Heads of each stage: asked for, else the columns of its table or the rows of its scale.
-
-    Raises:
-        CheckpointError: nothing tells.
-    """
-    if 'num_heads' in hints.asked:
-        return tuple(hints.asked['num_heads'])
+def stage_heads(state: State, stages: int) -> tuple[int, ...] | None:
+    """Heads of each stage: the columns of its table or the rows of its scale; None without."""
     heads = []
     for stage in range(stages):
         attention = f'layers.{stage}.blocks.0.attn.'
         table = state.get(f'{attention}relative_position_bias_table')
         scale = state.get(f'{attention}logit_scale')
-        if table is not None:
-            heads.append(table.shape[1])
-        elif scale is not None:
-            heads.append(len(scale))
-        else:
-            raise CheckpointError(
-                f'checkpoint {hints.name}: nothing shows how many heads stage {stage} has; '
-                'give num_heads=(...)'
-            )
+        if table is None and scale is None:
+            return None
+        heads.append(len(scale) if table is None else table.shape[1])
     return tuple(heads)
-
-
-def named_arch(width: int, depths: tuple[int, ...], heads: tuple[int, ...]) -> str | dict[str, Any]:
-    """The name in `archs.SWIN`, or the sizes spelled out."""
-    size = {'embed_dim': width, 'depths': depths, 'num_heads': heads}
-    return next((name for name, row in SWIN.items() if row == size), size)
 
 
 def window_options(state: State, patch: int, stages: int, hints: Hints) -> dict[str, Any]:
@@ -115,7 +103,7 @@ def window_options(state: State, patch: int, stages: int, hints: Hints) -> dict[
     if window is None:
         raise CheckpointError(
             f'checkpoint {hints.name}: the weights of Swin V2 do not show their window; '
-            'give window_size=...'
+            f'{give("window_size=N")}'
         )
     shrunken = [(stage, side) for stage, side in enumerate(sides) if side < window]
     said = hints.img_size()

@@ -6,11 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
-from mim_backbones.backbones.archs import VIT
+from mim_backbones.backbones.archs import VIT, vit_size
 from mim_backbones.backbones.layers.rel_pos_bias import CLS_ROWS
-from mim_backbones.backbones.vit_tables import SHARED
+from mim_backbones.backbones.position_tables import SHARED
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
-from mim_backbones.checkpoints.shapes.hints import Hints, require
+from mim_backbones.checkpoints.shapes.hints import Hints, give, named_arch, require
 
 State = dict[str, Tensor]
 DEFAULT_SIDE = 224
@@ -36,7 +36,7 @@ def vit_arguments(state: State, hints: Hints) -> dict[str, Any]:
         )
     depth = count_blocks(state, hints.name)
     config: dict[str, Any] = {'type': 'mim_backbones.MIMViT'}
-    config['arch'] = hints.asked.get('arch') or named_arch(width, depth, heads(state, depth, hints))
+    config['arch'] = named_arch(sizes(state, depth, hints), VIT)
     config['patch_size'] = patch
     if channels != 3:
         config['in_channels'] = channels
@@ -65,41 +65,54 @@ def count_blocks(state: State, name: str) -> int:
     return depth
 
 
-def heads(state: State, depth: int, hints: Hints) -> int:
-    """Heads: asked for, else from tables, from the file's words, else of the known sizes.
+def sizes(state: State, depth: int, hints: Hints) -> dict[str, int]:
+    """Width, depth and heads.
 
     Raises:
-        CheckpointError: nothing tells.
+        CheckpointError: what was given contradicts the file, or nothing tells the heads.
     """
     width = len(state['patch_embed.proj.weight'])
-    if 'num_heads' in hints.asked:
-        return int(hints.asked['num_heads'])
+    found = {'embed_dim': width, 'depth': depth}
+    shown = shown_heads(state, width) or hints.num_heads_said() or hints.heads_by_name(width)
+    if shown:
+        found['num_heads'] = shown
+    size = hints.agreed(found, vit_size)
+    return size if 'num_heads' in size else {**size, 'num_heads': likely_heads(width, depth, hints)}
+
+
+def shown_heads(state: State, width: int) -> int | None:
+    """Heads that relative positions show."""
     for key, value in state.items():
         if key.endswith('relative_position_bias_table'):
             return value.shape[1]
         if key.endswith('rel_pos_h'):
             return width // value.shape[1]
-    said = hints.num_heads() or hints.small_vit_heads(width)
-    if said:
-        return said
-    known = [
-        (name, size['num_heads'])
-        for name, size in VIT.items()
-        if (size['embed_dim'], size['depth']) == (width, depth)
-    ]
+    return None
+
+
+def likely_heads(width: int, depth: int, hints: Hints) -> int:
+    """The dialect's number of heads, else that of the only known size; noted for the report.
+
+    Raises:
+        CheckpointError: several known sizes have this width and depth, or none.
+    """
+    if 'num_heads' in hints.implied:
+        return hints.guess_heads(hints.implied['num_heads'], f'as {hints.dialect} has')
+    known = {
+        name: row for name, row in VIT.items() if (row['embed_dim'], row['depth']) == (width, depth)
+    }
+    if hints.head_width and len(known) > 1:
+        heads = width // hints.head_width
+        known = {name: row for name, row in known.items() if row['num_heads'] == heads}
     if len(known) == 1:
-        return known[0][1]
-    choices = ' or '.join(f'num_heads={count} ({name})' for name, count in known)
+        name, row = known.popitem()
+        return hints.guess_heads(row['num_heads'], f'as in ViT-{name}')
+    choices = [f'num_heads={row["num_heads"]} ({name})' for name, row in known.items()]
     raise CheckpointError(
         f'checkpoint {hints.name}: shapes do not show how many heads a ViT of width {width} and '
-        f'depth {depth} has; give {choices or "num_heads=..."}'
+        f'depth {depth} has; {give("num_heads=N")}'
+        + (f': {" or ".join(choices)}' if choices else '')
     )
-
-
-def named_arch(width: int, depth: int, num_heads: int) -> str | dict[str, int]:
-    """The name in `archs.VIT`, or the sizes spelled out."""
-    size = {'embed_dim': width, 'depth': depth, 'num_heads': num_heads}
-    return next((name for name, row in VIT.items() if row == size), size)
 
 
 def position_options(state: State, patch: int, depth: int, hints: Hints) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import torch
 
 from mim_backbones.data_spec import load_data_spec
 from mim_backbones.registry import MODELS as BACKBONES
-from mim_backbones.training.config_file import read_config
+from mim_backbones.training.config import read_config
 from mim_backbones.training.layer_decay import parameter_groups
 
 ROOT = Path(__file__).parents[3]

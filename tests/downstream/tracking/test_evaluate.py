@@ -10,7 +10,7 @@ from downstream.tracking.data import LasotSequences
 from downstream.tracking.evaluate import evaluate
 from downstream.tracking.metric import LasotMetric
 from mim_backbones.errors import UserError
-from mim_backbones.training.config_file import read_config
+from mim_backbones.training.config import read_config
 from mim_backbones.training.launch import build_runner
 
 RECIPE = 'configs/downstream/tracking/one-stream_vit_smoke_lasot.py'

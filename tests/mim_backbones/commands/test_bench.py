@@ -1,62 +1,85 @@
+"""`mimbench bench step` on a ViT of two blocks."""
+
 import json
 
 import pytest
-import torch
 from click.testing import CliRunner
 
-from mim_backbones.bench import ops
+from mim_backbones.bench import matmul, step
+from mim_backbones.bench.flops import Product
 from mim_backbones.commands.bench import bench
 from mim_backbones.errors import UserError
 
-torch.set_num_threads(1)
+DIM, GRID, PATCH, BATCH = 16, 4, 8, 2
+TINY = [
+    'step', '--config', 'configs/pretrain/simmim_demo.py', '--batch', str(BATCH),
+    '--threads', '1', '--repeats', '2',
+    *(word for option in (
+        'model.backbone.arch.embed_dim=16', 'model.backbone.arch.depth=2',
+        'model.backbone.arch.num_heads=2', 'model.backbone.img_size=32',
+        'train_dataloader.dataset.img_size=32', 'train_dataloader.dataset.masker.img_size=32',
+    ) for word in ('--cfg-options', option)),
+]  # fmt: skip
 
 
-@pytest.fixture
-def one_small_case(monkeypatch):
-    case = ops.Case('nms', 'none at all', lambda: torch.ones(10), lambda: torch.ones(10).sum())
-    monkeypatch.setattr(ops, '_cases', lambda: iter([case]))
+@pytest.fixture(autouse=True)
+def _small_products(monkeypatch):
+    monkeypatch.setattr(step, 'SQUARE', Product(256, 256, 256))
+    monkeypatch.setattr(matmul, 'BURST', 0.005)
 
 
-@pytest.mark.usefixtures('one_small_case')
-def test_ops_as_json_and_as_a_table():
-    result = CliRunner().invoke(bench, ['ops', '--repeats', '1', '--json'])
-    assert result.exit_code == 0, result.output
-    (row,) = json.loads(result.output)
-    assert row['op'] == 'nms'
-    assert row['seconds'] > 0
-    assert row['speedup'] == pytest.approx(row['naive_seconds'] / row['seconds'])
-    table = CliRunner().invoke(bench, ['ops', '--threads', '1']).output.splitlines()
-    assert table[0].split()[:3] == ['op', 'case', 'provider']
-    assert table[1].startswith('nms')
+def run(*words: str):
+    return CliRunner().invoke(bench, [*TINY, *words])
 
 
-def test_cases_cover_every_op_and_run():
-    from mim_backbones.standins.providers import OPS
-
-    cases = list(ops._cases())
-    assert {case.op for case in cases} <= set(OPS)
-    for case in cases:
-        if case.op == 'roi_align':
-            case.call()
-
-
-def test_attention_as_json_and_as_a_table():
-    small = ['attention', '--tokens', '16', '--heads', '1', '--repeats', '1']
-    result = CliRunner().invoke(bench, [*small, '--json'])
-    assert result.exit_code == 0, result.output
-    rows = json.loads(result.output)
-    assert [(r['positions'], r['passes']) for r in rows] == [
-        ('decomposed', 'forward'), ('decomposed', 'forward and backward'),
-        ('offset table', 'forward'), ('offset table', 'forward and backward'),
-    ]  # fmt: skip
-    assert all(row['difference'] < 1e-5 for row in rows)
-    assert all(row['speedup'] == row['naive_seconds'] / row['seconds'] for row in rows)  # one pair
-    table = CliRunner().invoke(bench, [*small, '--threads', '1']).output.splitlines()
-    assert len(table) == 1 + len(rows)
-    assert table[1].startswith('decomposed')
+def flops_by_hand() -> int:
+    """Multiplications of the tiny ViT, twice."""
+    patches, tokens = BATCH * GRID**2, BATCH * (GRID**2 + 1)  # a CLS token comes first
+    blocks = 2 * tokens * 12 * DIM**2  # qkv 3, projection 1, MLP 4 + 4
+    attention = 2 * 2 * tokens * (GRID**2 + 1) * DIM
+    pixels = patches * 3 * PATCH**2 * DIM  # the patches' projection, and the head
+    # The image takes no gradient: two passes for its projection, three for everything else.
+    return 2 * (3 * (blocks + attention + pixels) + 2 * pixels)
 
 
-def test_attention_refuses_what_it_cannot_measure():
-    result = CliRunner().invoke(bench, ['attention', '--tokens', '17'])
-    assert isinstance(result.exception, UserError)
-    assert 'no square' in str(result.exception)
+def test_both_dtypes_as_json():
+    result = run('--json')
+    assert result.exit_code == 0, (result.output, result.exception)
+    report = json.loads(result.stdout)
+    assert (report['batch'], report['threads'], len(report['rows'])) == (BATCH, 1, 2)
+    for row in report['rows']:
+        assert row['flops'] == flops_by_hand()
+        assert row['flops_per_second'] == pytest.approx(row['flops'] / row['seconds'])
+        assert row['images_per_second'] == pytest.approx(BATCH / row['seconds'])
+        assert 0 < row['share'] < 1.2
+        assert 0 < row['square_share'] < 1.2
+    assert [row['dtype'] for row in report['rows']] == ['fp32', 'bf16']
+    assert report['rows'][0]['speedup'] == 1
+
+
+def test_a_table():
+    result = CliRunner().invoke(bench, [*TINY[:7], '--dtype', 'fp32', *TINY[7:]])
+    assert result.exit_code == 0, (result.output, result.exception)
+    head, columns, row = result.stdout.splitlines()
+    assert head == 'simmim_demo, batch 2, 1 threads'
+    assert columns.split()[0] == 'dtype'
+    assert row.split()[0] == 'fp32'
+
+
+@pytest.mark.parametrize(('words', 'message'), [
+    (['--config', 'no.py'], 'config no.py does not exist'),
+    (['--config', 'README.md'], 'config README.md: OSError: Only py/yml'),
+    (['--cfg-options', 'model=None'], 'is no pre-training recipe: it has no model.type'),
+    (['--cfg-options', 'optim_wrapper=None'], 'it has no optim_wrapper.optimizer'),
+    (['--cfg-options', 'batch'], 'expected KEY=VALUE'),
+    (['--cfg-options', 'model.backbon.x=1'], 'backbon'),
+    (['--cfg-options', 'model.backbone.patch_size=5'], 'not a multiple of 5'),
+    (['--cfg-options', 'train_dataloader.dataset.root.x=1'], '--cfg-options'),
+    (['--cfg-options', 'optim_wrapper={"type": "OptimWrapper", "_delete_": True, '
+      '"optimizer": {"type": "SGD", "lr": 1}}'], 'OptimWrapper has no precision'),
+])  # fmt: skip
+def test_mistakes_end_in_one_line(words, message):
+    result = run(*words)
+    assert isinstance(result.exception, UserError), result.exception
+    assert message in str(result.exception)
+    assert '\n' not in str(result.exception)

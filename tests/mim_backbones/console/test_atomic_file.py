@@ -1,6 +1,13 @@
+from pathlib import Path
+
 import pytest
 
-from mim_backbones.console.atomic_file import write_atomically, write_bytes_atomically
+from mim_backbones.console import atomic_file
+from mim_backbones.console.atomic_file import (
+    check_writable,
+    write_atomically,
+    write_bytes_atomically,
+)
 from mim_backbones.errors import UserError
 
 
@@ -29,3 +36,23 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / 'file').write_text('in the way')
     with pytest.raises(UserError, match=r'cannot write .*x\.bin'):
         write_bytes_atomically(tmp_path / 'file' / 'x.bin', b'')
+
+
+def test_asking_for_a_folder_leaves_nothing(tmp_path) -> None:
+    check_writable(tmp_path)
+    check_writable(tmp_path / 'new' / 'newer')
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_the_way_and_a_folder_without_rights_are_refused(tmp_path, monkeypatch) -> None:
+    (tmp_path / 'file').touch()
+    with pytest.raises(UserError, match='file is a file; give another folder'):
+        check_writable(tmp_path / 'file' / 'results')
+
+    def refuse(dir: Path) -> None:  # the tests may run with every right
+        raise PermissionError(13, 'Permission denied')
+
+    monkeypatch.setattr(atomic_file.tempfile, 'TemporaryFile', refuse)
+    with pytest.raises(UserError, match=r'cannot write to .*results: Permission denied'):
+        check_writable(tmp_path / 'results')
+    assert not (tmp_path / 'results').exists()

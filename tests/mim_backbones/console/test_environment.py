@@ -3,6 +3,7 @@ import json
 from click.testing import CliRunner
 
 from mim_backbones.commands.doctor import doctor
+from mim_backbones.console import environment
 from mim_backbones.console.environment import conflicts
 
 
@@ -19,7 +20,8 @@ def test_two_owners_of_one_name_are_a_conflict() -> None:
     assert lines[1].startswith('mmseg is not installed')
 
 
-def test_doctor_on_this_machine(tmp_path) -> None:
+def test_doctor_on_this_machine(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(environment, 'plugins_found', lambda: ({}, []))  # others' are theirs
     result = CliRunner().invoke(doctor, ['--json'], env={'MIMBENCH_DATA': ''})
     findings = json.loads(result.output)
     assert result.exit_code == 0, findings['problems']

@@ -30,10 +30,9 @@ def test_every_op_imports_and_only_the_call_raises():
     assert mmcv.ops.get_compiler_version() == 'not compiled'
 
 
-@pytest.mark.parametrize('pool_mode', ['avg', 'max'])
 @pytest.mark.parametrize('ratio', [0, 2])
 @pytest.mark.parametrize('aligned', [True, False])
-def test_roi_align_gradient(pool_mode, ratio, aligned):
+def test_roi_align_gradient(ratio, aligned):
     from mmcv.ops import roi_align
 
     torch.manual_seed(0)
@@ -42,8 +41,17 @@ def test_roi_align_gradient(pool_mode, ratio, aligned):
         [[0, 1, 2, 9, 14.5], [1, -6, 3, 30, 11], [1, 4, 4, 6, 5]], dtype=torch.float64
     )
     assert torch.autograd.gradcheck(
-        lambda x: roi_align(x, rois, (2, 3), 0.5, ratio, pool_mode, aligned), (feature,)
+        lambda x: roi_align(x, rois, (2, 3), 0.5, ratio, 'avg', aligned), (feature,)
     )
+
+
+@needs_standin
+def test_max_pooling_needs_a_compiled_mmcv():
+    from mmcv.ops import roi_align
+
+    rois = torch.tensor([[0.0, 1, 2, 9, 14]])
+    with pytest.raises(UserError, match=r"'roi_align with pool_mode max' needs a compiled mmcv"):
+        roi_align(torch.ones(1, 2, 6, 5), rois, (2, 3), 0.5, 2, 'max', True)
 
 
 @needs_standin  # a compiled mmcv has no focal loss on CPU

@@ -1,9 +1,11 @@
 import pytest
 import torch
+from mmengine.fileio import get_file_backend
 from mmengine.logging import HistoryBuffer
 
 from mim_backbones.checkpoints.safe.inert import InertObject
 from mim_backbones.checkpoints.safe.weights_file import read_weights_file
+from mim_backbones.training import resume  # noqa: F401  registers it
 from mim_backbones.training.resume import allow_own_checkpoints, history_statistic
 
 
@@ -35,3 +37,11 @@ def test_nothing_is_looked_up_on_other_objects() -> None:
         history_statistic(torch.Tensor, '__class__')
     with pytest.raises(ValueError, match='__init__'):
         history_statistic(HistoryBuffer, '__init__')
+
+
+def test_checkpoint_hooks_reach_it_by_name(tmp_path) -> None:
+    backend = get_file_backend(backend_args={'backend': 'atomic_local'})
+    backend.put(b'12', tmp_path / 'a')
+    backend.put_text('a', str(tmp_path / 'b'))
+    assert (tmp_path / 'a').read_bytes() == b'12'
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['a', 'b']

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mim_backbones.backbones.layers.patch_splitting import PatchSplitting
+from mim_backbones.backbones.layers.patches import PatchSplitting
 from pretrain.heads.inverse_swin import InverseSwinHead
 from pretrain.heads.mlp import MLPHead
 from pretrain.heads.pixel_shuffle import PixelShuffleHead

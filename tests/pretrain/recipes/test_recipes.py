@@ -11,7 +11,7 @@ from mmengine.config import Config
 from PIL import Image
 
 from mim_backbones.registry import MODELS
-from mim_backbones.training.config_file import read_config
+from mim_backbones.training.config import read_config
 from mim_backbones.training.launch import build_runner
 from pretrain.ablation.row import row_config
 from pretrain.ablation.study import find_study

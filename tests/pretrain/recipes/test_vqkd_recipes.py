@@ -9,7 +9,7 @@ from mmengine.config import Config
 from PIL import Image
 
 from mim_backbones.errors import UserError
-from mim_backbones.training.config_file import read_config
+from mim_backbones.training.config import read_config
 from mim_backbones.training.launch import build_runner
 
 ROOT = Path(__file__).parents[3]

@@ -1,10 +1,13 @@
+import sys
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mim_backbones.backbones.layers.attention import Attention, axis_table, decomposed_attention
-from mim_backbones.backbones.layers.window import window_partition, window_unpartition
+from mim_backbones.backbones.layers.windows import window_partition, window_unpartition
+from mim_backbones.bench.measure import peak_mib
 
 
 def naive_decomposed(q, k, v, rel_h, rel_w, grid):
@@ -57,3 +60,23 @@ def test_windows_come_back_as_they_were(height: int, width: int, size: int) -> N
     windows, padded = window_partition(tokens, size)
     assert windows.shape[1] == size * size
     assert torch.equal(window_unpartition(windows, size, padded, (height, width)), tokens)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != 'linux', reason='peak memory is read from /proc')
+@pytest.mark.parametrize('backward', [False, True])
+def test_at_vitdet_sizes_no_head_has_a_score_matrix(backward: bool) -> None:
+    """4,096 tokens are 1024 px at patch 16: one float32 matrix per head takes 64 MiB."""
+    heads, grid = 2, (64, 64)
+    attention = Attention(64 * heads, heads, decomposed_grid=grid)
+    x = torch.randn(1, grid[0] * grid[1], 64 * heads, requires_grad=backward)
+    scores_mib = heads * x.shape[1] ** 2 * 4 / 2**20
+
+    def run() -> None:
+        with torch.set_grad_enabled(backward):
+            out = attention(x, grid=grid)
+        if backward:
+            out.sum().backward()
+
+    run()  # what a first call loads is not the attention's
+    assert peak_mib(run) < scores_mib * (1 if backward else 0.5)

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mim_backbones.backbones.layers.shifted_window import WindowPlan, shift_mask
 from mim_backbones.backbones.layers.window_attention import CosineWindowAttention, WindowAttention
+from mim_backbones.backbones.layers.windows import WindowPlan, shift_mask
 
 SIZE, HEADS, DIM = 3, 2, 8
 

@@ -204,7 +204,7 @@ def test_v2_windows_come_from_buffers(load) -> None:
 
 
 def test_patch_merging_of_openmmlab_is_reordered(load) -> None:
-    from mim_backbones.checkpoints.dialects.openmmlab_swin import official_order
+    from mim_backbones.checkpoints.dialects.openmmlab import official_order
 
     # Channels named by (row, column, channel), as nn.Unfold puts them: channel first.
     unfolded = torch.tensor(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mim_backbones.checkpoints.load import backbone_config
+from mim_backbones.checkpoints.load import backbone_config, from_checkpoint
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 
 Shapes = dict[str, tuple[int, ...]]
@@ -360,10 +360,11 @@ def test_covers_the_whole_backbone(case: str, load) -> None:
 
 @pytest.mark.parametrize(
     ('width', 'choices'),
-    [(192, r'num_heads=3 \(tiny\) or num_heads=12 \(tiny-h12\)'), (40, r'num_heads=\.\.\.')],
+    [(192, r': num_heads=3 \(tiny\) or num_heads=12 \(tiny-h12\)'), (40, '$')],
 )
 def test_heads_that_shapes_do_not_show_are_asked_for(width: int, choices: str, load) -> None:
-    with pytest.raises(CheckpointError, match=rf'give {choices}'):
+    how = r'give num_heads=N \(--backbone num_heads=N on the command line\)'
+    with pytest.raises(CheckpointError, match=how + choices):
         backbone_config(tensors(plain(width)))
     config, report = load(tensors(plain(width)), num_heads=4)
     assert config['arch'] == {'embed_dim': width, 'depth': 12, 'num_heads': 4}
@@ -385,6 +386,67 @@ def test_small_moco_v3_has_12_heads_and_small_dino_6() -> None:
     assert backbone_config({'state_dict': tensors(moco)})['arch'] == 'small-h12'
     dino = {'teacher': tensors(under('backbone.', plain(384))), 'student': tensors(plain(384))}
     assert backbone_config(dino)['arch'] == 'small'
+
+
+def plain_with(width: int, *extra: str) -> dict:
+    return {**plain(width), **dict.fromkeys(extra, (width,))}
+
+
+GUESSED = {  # state, heads, where they are from; None: several published sizes fit
+    'DeiT-Ti': (lambda: {**plain(192), 'head.weight': (1000, 192)}, 3, 'as in ViT-tiny'),
+    'DeiT-S': (lambda: {**plain(384), 'head.weight': (1000, 384)}, 6, 'as in ViT-small'),
+    'DINOv2-S of timm': (lambda: plain_with(384, *(
+        f'blocks.{i}.ls{k}.gamma' for i in range(12) for k in (1, 2))), 6, 'as in ViT-small'),
+    'ViT-B': (lambda: plain(768), 12, 'as in ViT-base'),
+    'MoCo v3, small': (
+        lambda: {f'module.base_encoder.{k}': s for k, s in plain(384).items()}, 12, 'as MoCo v3'),
+    'MAE-Lite': (
+        lambda: {**plain(192), 'decoder_embed.weight': (96, 192)}, 12, 'as MAE-Lite has'),
+    'an encoder alone': (lambda: plain(192), None, ''),
+    'a fine-tuned MAE': (
+        lambda: {**plain_with(192, 'fc_norm.weight', 'fc_norm.bias'), 'head.weight': (9, 192)},
+        None, ''),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('case', GUESSED)
+@pytest.mark.filterwarnings('ignore:.*meta parameter')
+def test_heads_of_published_sizes_are_guessed_and_the_report_says_so(case: str) -> None:
+    make, heads, where = GUESSED[case]
+    state = tensors(make())
+    if heads is None:
+        with pytest.raises(CheckpointError, match=r'num_heads=3 \(tiny\) or num_heads=12'):
+            backbone_config(state)
+        return
+    with torch.device('meta'):
+        backbone, report = from_checkpoint(state)
+        other, told = from_checkpoint(state, num_heads=2 * heads)  # the caller knows
+    assert backbone.num_heads == heads
+    (line,) = report.guessed
+    assert line.startswith(f'num_heads={heads}, {where}')
+    assert line in report.as_text()
+    assert other.num_heads == 2 * heads
+    assert told.guessed == []
+
+
+@pytest.mark.parametrize(
+    ('asked', 'message'),
+    [
+        ({'num_heads': 6}, 'has num_heads=12, and the given value says 6'),
+        ({'arch': 'small'}, "has embed_dim=768, and arch='small' says 384"),
+        ({'arch': 'base', 'num_heads': 6}, "num_heads=6 contradicts arch='base', which has 12"),
+        ({'arch': 'bas'}, "arch 'bas'; known: tiny"),
+    ],
+)
+@pytest.mark.parametrize('recorded', [False, True])
+def test_sizes_that_contradict_the_file_are_refused(asked: dict, message: str, recorded) -> None:
+    state = {'model': tensors(plain(768)), 'args': {'num_heads': 12}}
+    if recorded:
+        record = {'backbone': {'type': 'mim_backbones.MIMViT', 'arch': 'base'}}
+        state = {'state_dict': tensors(plain(768)), 'meta': {'mimbench': record}}
+    with pytest.raises(CheckpointError, match=re.escape(message)):
+        backbone_config(state, **asked)
+    assert backbone_config(state, arch='base', num_heads=12)['arch'] == 'base'
 
 
 def test_mmpretrain_small_is_768_wide_and_8_deep(load) -> None:

@@ -1,0 +1,113 @@
+import pytest
+from mmengine.config import Config
+
+from mim_backbones.errors import UserError
+from mim_backbones.training.config import check_config, read_config, used_names
+from mim_backbones.training.launch import build_runner
+
+RECIPE = """
+_base_ = './base.py'
+width = 32
+unread = 3
+model = dict(
+    type='mim_backbones.MIMViT', patch_size=8, img_size=width,
+    arch=dict(embed_dim=width, depth=1, num_heads=1))
+"""
+BASE = """
+batch = 4  # a helper variable of the base
+train_dataloader = dict(batch_size=batch, num_workers=0)
+env_cfg = dict(cudnn_benchmark=False)
+work_dir = 'x'
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    (tmp_path / 'base.py').write_text(BASE)
+    (tmp_path / 'recipe.py').write_text(RECIPE.replace('unread = 3\n', ''))
+    return tmp_path / 'recipe.py'
+
+
+def test_helper_variables_that_are_used_are_fine(recipe) -> None:
+    assert used_names(str(recipe)) == {'width', 'batch'}
+    check_config(Config.fromfile(recipe))
+
+
+def test_a_variable_nobody_uses_is_refused(recipe) -> None:
+    recipe.write_text(RECIPE)
+    with pytest.raises(UserError, match="'unread': nothing reads it"):
+        check_config(Config.fromfile(recipe))
+
+
+def test_a_backbones_init_cfg_takes_what_the_loader_takes(recipe) -> None:
+    start = {'type': 'Pretrained', 'checkpoint': 'x.pth', 'leave_out': ['rel_pos_bias']}
+    read_config(recipe, {'model.init_cfg': start})
+    with pytest.raises(UserError, match="mean 'leave_out'"):
+        read_config(recipe, {'model.init_cfg': {**start, 'leaveout': ['gamma_1']}})
+    with pytest.raises(UserError, match="mean 'checkpoint'"):  # else a random start, silently
+        read_config(recipe, {'model.init_cfg': {'type': 'Pretrained', 'chekpoint': 'x.pth'}})
+
+
+@pytest.mark.parametrize(('option', 'message'), [
+    ({'train_dataloder.batch_size': 4}, "did you mean 'train_dataloader'"),
+    ({'width': 64}, 'nothing reads it once the file is parsed'),
+    ({'model.patchsize': 8}, r"model\.patchsize: mim_backbones.MIMViT .*mean 'patch_size'"),
+    ({'train_dataloader.batchsize': 8}, "did you mean 'batch_size'"),
+    ({'env_cfg.cudnn_bench': True}, "did you mean 'cudnn_benchmark'"),
+])  # fmt: skip
+def test_overrides_that_nothing_reads(recipe, option: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        read_config(recipe, option)
+
+
+@pytest.mark.parametrize(('name', 'text', 'message'), [
+    ('none.py', None, 'does not exist'),
+    ('broken.py', 'model = dict(\n', 'line 1: '),
+    ('photo.jpg', 'no text', 'Only py/yml/yaml/json type'),
+    ('orphan.py', "_base_ = './none.py'", 'none.py'),
+    ('undefined.py', 'model = dict(depth=deep)', "NameError: name 'deep' is not defined"),
+    ('base_key.py', "_base_ = './base.py'\nx = _base_.nothing", 'nothing'),
+    ('merged.py', "_base_ = './base.py'\nwork_dir = dict(a=1)", 'cannot inherit from base'),
+    ('empty.json', '', 'JSONDecodeError: Expecting value: line 1'),
+    ('list.json', '[1]', "'list' object"),
+    ('open.yml', 'a: [1, 2\nb: }', "line 2: did not find expected ',' or ']'"),
+    ('control.yml', 'a: \x00', '#x0000'),
+    ('module.py', "custom_imports = dict(imports=['no_such_module'])", 'Failed to import'),
+    ('quiet.py', 'raise ValueError', 'ValueError'),
+    ('latin.py', b'# \xe9', 'UnicodeDecodeError'),
+])  # fmt: skip
+def test_files_that_are_no_configs(tmp_path, name: str, text: str | bytes | None, message) -> None:
+    (tmp_path / 'base.py').write_text(BASE)
+    if text is not None:
+        (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError) as caught:
+        read_config(tmp_path / name)
+    assert str(caught.value).startswith(f'config {tmp_path / name}')
+    assert message in str(caught.value)
+    assert '\n' not in str(caught.value)
+
+
+def test_a_refused_value_and_an_unwritable_folder_are_one_line(recipe, tmp_path) -> None:
+    no_loader = {'train_dataloader': None}
+    wrong = {'model.pos_embed': 'learnt', 'work_dir': str(tmp_path / 'run')}
+    cfg = read_config(recipe, {**no_loader, **wrong})
+    with pytest.raises(UserError, match="pos_embed='learnt'"):
+        build_runner(cfg)
+    (tmp_path / 'file').touch()
+    cfg = read_config(recipe, {**no_loader, 'work_dir': str(tmp_path / 'file' / 'run')})
+    with pytest.raises(UserError, match='cannot write to'):
+        build_runner(cfg)
+
+
+def test_a_config_without_a_model_is_no_recipe(recipe, tmp_path) -> None:
+    cfg = read_config(recipe, {'model': None, 'work_dir': str(tmp_path / 'run')})
+    with pytest.raises(UserError, match='is no recipe: it has no model'):
+        build_runner(cfg)
+    assert not (tmp_path / 'run').exists()
+
+
+def test_unused_parameters_reach_the_wrapper(recipe, tmp_path) -> None:
+    cfg = read_config(recipe, {'train_dataloader': None, 'work_dir': str(tmp_path / 'run')})
+    cfg.find_unused_parameters = True
+    build_runner(cfg)
+    assert cfg.model_wrapper_cfg.find_unused_parameters
