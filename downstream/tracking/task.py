@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from downstream.evaluation.backbone_config import task_backbone
+from downstream.evaluation.backbone_config import PATCH, fit_backbone
 from downstream.evaluation.job import listing_digest
 from downstream.task import DataCard, Evaluation, Task
 from mim_backbones.data_spec import TrackingData
@@ -38,17 +38,13 @@ def describe(data: TrackingData) -> DataCard:
 
 def fit(cfg: 'Config', job: 'Job', data: TrackingData) -> None:
     """Roots and lists of the data; backbone of the checkpoint; crops of as many tokens."""
-    # The tokens of two crops have no CLS token.
-    backbone = task_backbone(
-        {**job.backbone, 'cls_token': False},
-        cfg.model.backbone,
-        job.checkpoint.path if job.checkpoint else None,
-    )
-    patch_size = backbone.get('patch_size', 16)
+    # Crops of as many tokens as in the recipe: their number is the resolution of the score map.
+    own = cfg.model.backbone.patch_size
+    patch = job.backbone.get('patch_size', PATCH['vit'])
     for name in ('template_size', 'search_size'):
-        size = cfg.model[name] // cfg.model.backbone.patch_size * patch_size
+        size = cfg.model[name] // own * patch
         cfg.model[name] = cfg.train_dataloader.dataset[name] = size
-    cfg.model.backbone = backbone
+    fit_backbone(cfg, job, img_size=cfg.model.search_size)
     cfg.train_dataloader.dataset.update(
         root=str(data.root),
         train_list=data.train_list,
