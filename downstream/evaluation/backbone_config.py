@@ -120,7 +120,8 @@ def fitted(
     stated = {k: v for k, v in recipe.items() if k in PROTOCOLS | SHARED}
     config |= {k: v for k, v in stated.items() if k != 'init_cfg'}
     start = {'type': 'Pretrained', **recipe.get('init_cfg', {}), 'checkpoint': checkpoint}
-    left_out = [name for key, names in PARTS.items() if absent(stated, key) for name in names]
+    dropped = [key for key in PARTS if key in stated and absent(stated, key)]
+    left_out = [name for key in dropped if not absent(recorded, key) for name in PARTS[key]]
     if left_out:
         start['leave_out'] = [*start.get('leave_out', []), *left_out]
     config['init_cfg'] = start
@@ -137,6 +138,8 @@ def _fit_vit(
     theirs, ours = size_of(recorded)['depth'], size_of(recipe)['depth']
     if config.get('rel_pos_bias') == 'shared' and recorded.get('rel_pos_bias') == 'per_block':
         raise ValueError('it has tables of relative positions in each block, not one for all')
+    if config.get('rel_pos_bias', 'none') != 'none' and config.get('decomposed_rel_pos'):
+        raise ValueError('relative positions of two kinds, its own and the protocol\'s')
     if 'out_indices' in config:
         config['out_indices'] = scaled(config['out_indices'], ours, theirs)
     if not config.get('window_size'):
@@ -204,7 +207,7 @@ def maps_of(config: Mapping[str, Any]) -> Maps:
 
 def absent(options: Mapping[str, Any], key: str) -> bool:
     """Whether the options say, or leave it at, without this part."""
-    return options.get(key) in (None, 'none', False)
+    return options.get(key) in (None, 'none', False, 0)
 
 
 def registered(config: Mapping[str, Any]) -> str:
