@@ -41,7 +41,7 @@ def run(runner: 'Runner', progress: 'Progress') -> Evaluation:
     from downstream.detection.picture import instance_sheet
     from downstream.evaluation.inference import fast_features, predict_some
 
-    with fast_features(runner.model):
+    with fast_features(runner):
         metrics = runner.test()
         shown = predict_some(runner)
     metric = runner.test_evaluator.metrics[0]

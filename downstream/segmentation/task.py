@@ -57,7 +57,7 @@ def run(runner: 'Runner', progress: 'Progress') -> Evaluation:
     from downstream.evaluation.inference import fast_features, predict_some
     from downstream.segmentation.picture import label_sheet
 
-    with fast_features(runner.model):
+    with fast_features(runner):
         metrics = runner.test()
         shown = predict_some(runner)
     metric = runner.test_evaluator.metrics[0]
