@@ -2,7 +2,7 @@
 
     of the recipe       input size, returned blocks or stages, windows and global blocks, drop path,
                         freezing, pooling of Hiera, padding and norms of Swin
-    of either           `SHARED`: what the recipe states counts, what it does not is the checkpoint's
+    of either           `SHARED`: what the recipe states counts, the rest is the checkpoint's
     of the checkpoint   everything else: type, sizes, patch, positions, biases, layer scale, ...
 
 Rules where the two meet, in this order:
@@ -139,7 +139,7 @@ def _fit_vit(
     if config.get('rel_pos_bias') == 'shared' and recorded.get('rel_pos_bias') == 'per_block':
         raise ValueError('it has tables of relative positions in each block, not one for all')
     if config.get('rel_pos_bias', 'none') != 'none' and config.get('decomposed_rel_pos'):
-        raise ValueError('relative positions of two kinds, its own and the protocol\'s')
+        raise ValueError("relative positions of two kinds, its own and the protocol's")
     if 'out_indices' in config:
         config['out_indices'] = scaled(config['out_indices'], ours, theirs)
     if not config.get('window_size'):

@@ -117,7 +117,9 @@ def _folders() -> Iterator[Path]:
     for point in plugins(GROUP).values():
         package = load_plugin(point)
         if not hasattr(package, '__path__'):
-            raise UserError(f'{describe(point)}: {point.value} is no package; its folder is searched')
+            raise UserError(
+                f'{describe(point)}: {point.value} is no package; its folder is searched'
+            )
         yield from map(Path, package.__path__)
 
 

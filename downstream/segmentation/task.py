@@ -23,7 +23,9 @@ def fit(cfg: 'Config', job: 'Job', data: SegmentationData) -> None:
     model, channels = cfg.model, list(maps.channels)
     if model.get('neck'):
         fit_neck(model.neck, maps)
-    keeps = 'out_channels' not in (model.get('neck') or {})  # else the heads get the neck's channels
+    keeps = 'out_channels' not in (
+        model.get('neck') or {}
+    )  # else the heads get the neck's channels
     for name in ('decode_head', 'auxiliary_head'):
         if name not in model:
             continue

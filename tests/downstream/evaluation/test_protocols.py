@@ -74,9 +74,7 @@ def test_a_recipe_that_only_inherits_is_no_protocol_of_its_own(folder: Path) -> 
     (folder / 'large.py').write_text("_base_ = ['base.py']\nprotocol = dict(name='large')\n")
     found = recipes()
     assert list(found) == ['base', 'large']
-    assert found['large'].protocol == module.Protocol(
-        'large', '1', 'detection', 'proxy', 'swin'
-    )
+    assert found['large'].protocol == module.Protocol('large', '1', 'detection', 'proxy', 'swin')
     assert found['base'].summary == 'First line.'
 
 
