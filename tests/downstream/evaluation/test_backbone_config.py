@@ -144,7 +144,7 @@ def fit(recipe: dict, recorded: dict, protocol: dict | None = None, **extra) -> 
 
 RECIPE = {'type': 'mim_backbones.MIMViT', 'arch': 'base', 'img_size': 128, 'patch_size': 16,
           'cls_token': False, 'window_size': 4, 'global_blocks': (2, 5, 8, 11),
-          'init_cfg': {'type': 'Pretrained', 'checkpoint': 'old.pth', 'weights': 'ema'}}  # fmt: skip
+          'init_cfg': {'checkpoint': 'old.pth', 'weights': 'ema'}}  # fmt: skip
 
 
 def test_windows_keep_their_pixels_and_the_weights_their_options() -> None:
@@ -190,8 +190,8 @@ def test_a_contradiction_is_one_line(recipe, recorded, message) -> None:
 
 
 def test_options_by_size() -> None:
-    rules = {'name': 'p', 'by_arch': {
-        'large': {'model.backbone.drop_path_rate': 0.4, 'optim_wrapper.layer_decay': 0.8}}}  # fmt: skip
+    large = {'model.backbone.drop_path_rate': 0.4, 'optim_wrapper.layer_decay': 0.8}
+    rules = {'name': 'p', 'by_arch': {'large': large}}
     optim = {'layer_decay': 0.7}
     recipe = {**RECIPE, 'drop_path_rate': 0.1}
     large = fit(recipe, {**VIT, 'arch': 'large'}, rules, optim_wrapper=dict(optim))

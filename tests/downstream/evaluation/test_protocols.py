@@ -48,7 +48,7 @@ def test_the_tier_picks_the_one_for_the_family(task: str, family: str) -> None:
 
 
 def test_what_there_is_not_is_named() -> None:
-    with pytest.raises(UserError, match="no task 'pose'; known: .*detection"):
+    with pytest.raises(UserError, match=r"no task 'pose'; known: .*detection"):
         find_protocol('pose', 'smoke')
     with pytest.raises(UserError, match="no tier 'gold'; known: smoke"):
         find_protocol('detection', 'gold')

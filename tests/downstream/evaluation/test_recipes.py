@@ -1,4 +1,4 @@
-"""The smoke recipes: through tools/train.py and tools/test.py, and for every family through eval."""
+"""Smoke recipes through tools/train.py and tools/test.py, and for every family through eval."""
 
 import os
 import subprocess
