@@ -24,6 +24,7 @@ class DataCard:
 
     fingerprint: changes with the files' names, sizes or annotations.
     train, val: numbers of images or sequences.
+    classes: names in label order, where the data set has classes; read once a command.
     """
 
     name: str
@@ -31,6 +32,7 @@ class DataCard:
     fingerprint: str
     train: int
     val: int
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

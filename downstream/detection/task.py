@@ -2,10 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from downstream.detection.data import class_names, describe
+from downstream.detection.data import DetectionData, describe, read_split
 from downstream.evaluation.backbone_config import fit_backbone, fit_neck
 from downstream.task import Evaluation, Task
-from mim_backbones.data_spec import DetectionData
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -20,7 +19,9 @@ def fit(cfg: 'Config', job: 'Job', data: DetectionData) -> None:
     """Class count and roots of the data; backbone of the checkpoint under the protocol."""
     maps = fit_backbone(cfg, job)
     fit_neck(cfg.model.neck, maps)
-    classes = class_names(data)
+    classes = tuple(job.card.classes)
+    if not classes:
+        classes = read_split(data.root, data.train_images, data.train_annotations).classes
     for head in ('bbox_head', 'mask_head'):
         if head in cfg.model.roi_head:
             cfg.model.roi_head[head].num_classes = len(classes)

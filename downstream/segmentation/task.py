@@ -4,9 +4,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from downstream.evaluation.backbone_config import fit_backbone, fit_neck
-from downstream.segmentation.data import LABEL_SUFFIX, describe, read_split
+from downstream.segmentation.data import (
+    LABEL_SUFFIX,
+    SegmentationData,
+    describe,
+    image_suffix,
+)
 from downstream.task import Evaluation, Task
-from mim_backbones.data_spec import SegmentationData
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -47,7 +51,7 @@ def fit(cfg: 'Config', job: 'Job', data: SegmentationData) -> None:
             data_root=str(data.root),
             metainfo={'classes': data.classes},
             data_prefix={'img_path': f'images/{split}', 'seg_map_path': f'annotations/{split}'},
-            img_suffix=read_split(data, split).suffix,
+            img_suffix=image_suffix(data, split),
             seg_map_suffix=LABEL_SUFFIX,
             ignore_index=data.ignore_index,
             reduce_zero_label=data.reduce_zero_label,

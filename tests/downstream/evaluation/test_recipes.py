@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from downstream.detection.data import class_names
+from downstream.detection.task import TASK as DETECTION
 from downstream.evaluation.protocols import find_protocol
 from downstream.task import find_task
 from mim_backbones.data_spec import load_data_spec
@@ -40,7 +40,7 @@ def data_options(task: str, world: Path) -> list[str]:
     ]
     if task == 'detection':
         root, file = spec.detection.root, spec.detection.root / spec.detection.val_annotations
-        classes = class_names(spec.detection)
+        classes = DETECTION.describe(spec.detection).classes
         options += [f'{split}_evaluator.ann_file={file}' for split in ('val', 'test')]
         heads = ('roi_head.bbox_head', 'roi_head.mask_head')
     else:
