@@ -114,5 +114,5 @@ class PixelIoU(BaseMetric):
 
     def compute_metrics(self, results: list[tuple[str, Any]]) -> dict[str, float]:
         names, counts = zip(*results)
-        self.units = SegmentationUnits(names, *(list(each) for each in zip(*counts)))
+        self.units = SegmentationUnits(names, *(np.stack(each) for each in zip(*counts)))
         return self.units.observed()
