@@ -5,7 +5,7 @@ reports and ablations take their lists from here; nothing else names a task.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ class DataCard:
 
     fingerprint: changes with the files' names, sizes or annotations.
     train, val: numbers of images or sequences.
+    classes: names in label order, where the data set has classes; read once a command.
     """
 
     name: str
@@ -31,6 +32,7 @@ class DataCard:
     fingerprint: str
     train: int
     val: int
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,20 +87,23 @@ def tasks() -> dict[str, Task]:
     """Every task by name, sorted.
 
     Raises:
-        UserError: a task cannot be loaded, or is not whole; names its package.
+        UserError: a task cannot be loaded, is not whole, or shares a word with another; names it.
     """
     found: dict[str, Task] = {}
     for name, point in plugins(GROUP).items():
         task = load_plugin(point)
         _check(task, name, point.value)
+        for word in (name, *task.aliases):
+            other = next((one for one in found.values() if word in (one.name, *one.aliases)), None)
+            if other is not None:
+                raise UserError(f'{word!r} names two tasks, {other.name} and {name}; rename one')
         found[name] = task
     return found
 
 
 def task_names() -> dict[str, str]:
     """Every word that names a task -> its name."""
-    words = {alias: task.name for task in tasks().values() for alias in task.aliases}
-    return {**words, **{name: name for name in tasks()}}
+    return {word: task.name for task in tasks().values() for word in (task.name, *task.aliases)}
 
 
 def find_task(word: str) -> Task:
@@ -120,9 +125,13 @@ def _check(task: Any, name: str, where: str) -> None:
             raise UserError(f'task {name!r} ({where}) has no {key}; see docs/extending.md')
     if task.name != name:
         raise UserError(f'task {name!r} ({where}) calls itself {task.name!r}; make them equal')
-    for key in ('describe', 'fit', 'run'):
+    for key in ('describe', 'fit', 'run', *(['units'] if task.units is not None else [])):
         if not callable(getattr(task, key)):
             raise UserError(f'task {name!r} ({where}): {key} cannot be called')
+    if not is_dataclass(task.data) or fields(task.data)[0].name != 'root':
+        raise UserError(
+            f'task {name!r} ({where}): data must be a dataclass, `root` its first field'
+        )
     stray = [key for key in task.headline if key not in task.metrics]
     if not task.headline or stray:
         raise UserError(f'task {name!r} ({where}): headline must name some of its metrics; {stray}')

@@ -1,6 +1,8 @@
 """`mimbench synth`: write the synthetic world in the layouts of the real data sets."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -34,18 +36,17 @@ def synth(
     Exit codes: 0 written, or already there; 2 OUT holds something else or cannot be written.
     """
     from downstream.synthetic.build import build_world
-    from downstream.synthetic.progress import progress_bar
     from mim_backbones.console.processes import cores
 
     parts = _parts(only)
-    with progress_bar(f'synthetic world, {size}') as show:
+    with _progress_bar(f'synthetic world, {size}') as show:
         summary = build_world(out, SIZES[size], seed, workers or cores(), parts, show)
     if as_json:
         click.echo(json.dumps({'out': str(out), 'size': size, 'seed': seed, **summary.as_dict()}))
     elif summary.already_there:
         click.echo(f'{out}: already there (size {size}, seed {seed})')
     else:
-        click.echo(f'{out}: ' + ', '.join(f'{n} {name}' for name, n in summary.jobs.items()))
+        click.echo(f'{out}: ' + ', '.join(f'{n} {name}' for name, n in summary.counts.items()))
         click.echo(
             f'{summary.pictures} pictures in {summary.seconds:.1f} s, '
             f'{summary.pictures_per_second_per_worker:.0f} a second and worker '
@@ -62,3 +63,21 @@ def _parts(only: str | None) -> tuple[str, ...]:
     if unknown:
         raise UserError(f'--only: unknown part {unknown[0]!r}; choose from {", ".join(PART_NAMES)}')
     return tuple(name for name in PART_NAMES if name in wanted)
+
+
+@contextmanager
+def _progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Yields a function to call with the number done and in all. On stderr: stdout is for data."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

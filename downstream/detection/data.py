@@ -1,14 +1,31 @@
 """What is read of a COCO data set before anything is built: classes, counts, is it whole."""
 
 import json
+import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from downstream.evaluation.job import listing_digest
 from downstream.task import DataCard
-from mim_backbones.data_spec import DetectionData
 from mim_backbones.errors import UserError
+
+
+@dataclass(frozen=True)
+class DetectionData:
+    """COCO layout: image folders and instance JSONs under `root`."""
+
+    root: Path
+    train_images: str = 'train2017'
+    train_annotations: str = 'annotations/instances_train2017.json'
+    val_images: str = 'val2017'
+    val_annotations: str = 'annotations/instances_val2017.json'
+
+    def wanted(self) -> list[Path]:
+        """What must exist."""
+        names = (self.train_images, self.train_annotations, self.val_images, self.val_annotations)
+        return [self.root, *(self.root / name for name in names)]
 
 
 @dataclass(frozen=True)
@@ -22,12 +39,28 @@ class CocoSplit:
 
 
 def read_split(root: Path, images: str, annotations: str) -> CocoSplit:
-    """Reads a COCO instance file and looks for its images.
+    """Reads a COCO instance file, once for each state of it, and looks for its images.
 
     Raises:
         UserError: not a COCO instance file, no image in it, or an image that is not there.
     """
-    file = root / annotations
+    file, folder = root / annotations, root / images
+    try:
+        stat = file.stat()
+    except OSError as error:
+        raise UserError(f'{file} cannot be read ({error.strerror})') from error
+    split = _read_file(file, stat.st_mtime_ns, stat.st_size)
+    # One listing instead of a look at each file; names with folders are looked for one by one.
+    there = set(os.listdir(folder)) if folder.is_dir() else set()
+    for name in split.images:
+        if name not in there and not (folder / name).is_file():
+            raise UserError(f'{folder / name}, named in {file}, is not there')
+    return split
+
+
+@lru_cache(maxsize=8)
+def _read_file(file: Path, changed: int, size: int) -> CocoSplit:
+    """COCO's own takes ten seconds and gigabytes to parse; what is kept of it is small."""
     content = read_json(file)
     for key in ('images', 'annotations', 'categories'):
         if not isinstance(content.get(key), list):
@@ -35,9 +68,6 @@ def read_split(root: Path, images: str, annotations: str) -> CocoSplit:
     names = tuple(str(image['file_name']) for image in content['images'])
     if not names:
         raise UserError(f'{file} names no image')
-    missing = next((name for name in names if not (root / images / name).is_file()), None)
-    if missing is not None:
-        raise UserError(f'{root / images / missing}, named in {file}, is not there')
     classes = tuple(str(category['name']) for category in content['categories'])
     return CocoSplit(file, names, classes, len(content['annotations']))
 
@@ -53,13 +83,8 @@ def read_json(file: Path) -> dict[str, Any]:
     return content
 
 
-def class_names(data: DetectionData) -> tuple[str, ...]:
-    """Category names in label order: the order of the training file."""
-    return read_split(data.root, data.train_images, data.train_annotations).classes
-
-
 def describe(data: DetectionData) -> DataCard:
-    """Checks both splits.
+    """Checks both splits; the classes are in label order, that of the training file.
 
     Raises:
         UserError: a split is broken, has no annotation, or the val split has categories that the
@@ -80,4 +105,5 @@ def describe(data: DetectionData) -> DataCard:
         fingerprint=listing_digest(folders, (train.file, val.file)),
         train=len(train.images),
         val=len(val.images),
+        classes=train.classes,
     )

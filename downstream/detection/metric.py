@@ -10,18 +10,15 @@ from mmengine.evaluator import BaseMetric
 from pycocotools import mask as rle
 from pycocotools.coco import COCO
 
-from downstream.detection.units import DetectionUnits
+from downstream.detection.matching import Matches, match
+from downstream.detection.units import DetectionUnits, over_categories, precisions
 from downstream.registry import METRICS
 from mim_backbones.errors import UserError
-
-IOU_TYPES = {'bbox': 'box', 'segm': 'mask'}
-# Places in COCOeval's summary, and the names mmdet gives them.
-STATS = {'mAP': 0, 'mAP_50': 1, 'mAP_75': 2, 'mAP_s': 3, 'mAP_m': 4, 'mAP_l': 5}
 
 
 @METRICS.register_module()
 class InstanceAP(BaseMetric):
-    """Box and mask AP in percent, evaluated by faster-coco-eval.
+    """Box and mask AP in percent, by COCO's rules.
 
     After `evaluate`, `units` holds the per-image matches (statistics for intervals) and
     `entries` the predictions as COCO result entries.
@@ -58,11 +55,10 @@ class InstanceAP(BaseMetric):
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         self.entries = coco_entries(results, self._category_ids())
         images = sorted(result['image_id'] for result in results)
-        self.units = DetectionUnits.from_coco(self.truth, self.entries, image_ids=images)
-        metrics: dict[str, float] = {}
-        for kind, entries in self.entries.items():
-            metrics |= average_precision(self.truth, entries, kind, images)
-        return metrics
+        matches = match(self.truth, self.entries, images)
+        tables = {name: ranges['all'] for name, ranges in matches.tables.items()}
+        self.units = DetectionUnits(matches.names, matches.num_gt['all'], tables)
+        return average_precision(matches)
 
     def _category_ids(self) -> list[int]:
         """Category id of each label, by name: train and val files may number them differently."""
@@ -100,28 +96,16 @@ def coco_entries(
     return entries
 
 
-def average_precision(
-    truth: COCO, entries: list[dict[str, Any]], kind: str, image_ids: Sequence[int]
-) -> dict[str, float]:
-    """COCO AP in percent: mAP, at IoU 0.5 and 0.75, by area; a figure without ground truth is left
-    out.
-
-    Args:
-        kind: 'bbox' or 'segm'.
-    """
-    from faster_coco_eval import COCO as FastCOCO
-    from faster_coco_eval import COCOeval_faster
-
-    name = IOU_TYPES[kind]
-    if not entries:
-        return {f'{name}_mAP': 0.0, f'{name}_mAP_50': 0.0}
-    fast = FastCOCO(truth.dataset)
-    with contextlib.redirect_stdout(io.StringIO()):
-        found = fast.loadRes([dict(entry) for entry in entries])
-        evaluator = COCOeval_faster(fast, found, kind, print_function=lambda *_: None)
-        evaluator.params.imgIds = list(image_ids)
-        evaluator.evaluate()
-        evaluator.accumulate()
-        evaluator.summarize()
-    values = {f'{name}_{key}': 100 * float(evaluator.stats[i]) for key, i in STATS.items()}
-    return {key: value for key, value in values.items() if value >= 0}
+def average_precision(matches: Matches) -> dict[str, float]:
+    """COCO AP in percent: mAP, at IoU 0.5 and 0.75, by area; only what has ground truth."""
+    metrics: dict[str, float] = {}
+    for name, tables in matches.tables.items():
+        for area, table in tables.items():
+            once = np.ones((1, len(matches.names)), np.int32)
+            precision = 100 * precisions(table, matches.num_gt[area], once)  # (K, T, 1)
+            values = {f'_{area}': precision.mean(1)}
+            if area == 'all':
+                values = {'': precision.mean(1), '_50': precision[:, 0], '_75': precision[:, 5]}
+            for end, value in values.items():
+                metrics[f'{name}_mAP{end}'] = float(over_categories(value)[0])
+    return {key: value for key, value in metrics.items() if not np.isnan(value)}

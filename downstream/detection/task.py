@@ -2,10 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from downstream.detection.data import class_names, describe
-from downstream.evaluation.backbone_config import task_backbone, width_of
+from downstream.detection.data import DetectionData, describe, read_split
+from downstream.evaluation.backbone_config import fit_backbone, fit_neck
 from downstream.task import Evaluation, Task
-from mim_backbones.data_spec import DetectionData
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -17,24 +16,18 @@ if TYPE_CHECKING:
 
 
 def fit(cfg: 'Config', job: 'Job', data: DetectionData) -> None:
-    """Class count and roots of the data; backbone and patch size of the checkpoint."""
-    classes = class_names(data)
-    model = cfg.model
-    backbone = task_backbone(
-        job.backbone, model.backbone, job.checkpoint.path if job.checkpoint else None
-    )
-    cfg.merge_from_dict(
-        {
-            'model.neck.in_channels': width_of(backbone),
-            'model.neck.patch_size': backbone.get('patch_size', 16),
-            'model.roi_head.bbox_head.num_classes': len(classes),
-            'model.roi_head.mask_head.num_classes': len(classes),
-        }
-    )
-    cfg.model.backbone = backbone
-    train, val = cfg.train_dataloader.dataset.dataset, cfg.test_dataloader.dataset
+    """Class count and roots of the data; backbone of the checkpoint under the protocol."""
+    maps = fit_backbone(cfg, job)
+    fit_neck(cfg.model.neck, maps)
+    classes = tuple(job.card.classes)
+    if not classes:
+        classes = read_split(data.root, data.train_images, data.train_annotations).classes
+    for head in ('bbox_head', 'mask_head'):
+        if head in cfg.model.roi_head:
+            cfg.model.roi_head[head].num_classes = len(classes)
+    train, val = cfg.train_dataloader.dataset, cfg.test_dataloader.dataset
     for dataset, images, annotations in (
-        (train, data.train_images, data.train_annotations),
+        (train.get('dataset', train), data.train_images, data.train_annotations),
         (val, data.val_images, data.val_annotations),
     ):
         dataset.data_root = str(data.root)
@@ -49,7 +42,7 @@ def run(runner: 'Runner', progress: 'Progress') -> Evaluation:
     from downstream.detection.picture import instance_sheet
     from downstream.evaluation.inference import fast_features, predict_some
 
-    with fast_features(runner.model):
+    with fast_features(runner):
         metrics = runner.test()
         shown = predict_some(runner)
     metric = runner.test_evaluator.metrics[0]

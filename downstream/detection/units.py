@@ -6,15 +6,11 @@ the mean over thresholds and over the categories that have ground truth.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from downstream.detection.average_precision import weighted_ap
 from downstream.results.units import Array, UnitScores, check_weights
-
-if TYPE_CHECKING:
-    from pycocotools.coco import COCO
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 IOU_TYPES = ('box', 'mask')
@@ -73,45 +69,15 @@ class DetectionUnits(UnitScores):
             f'{iou_type}_{metric}' for iou_type in self.tables for metric in ('mAP', 'mAP_50')
         )
 
-    @classmethod
-    def from_coco(
-        cls,
-        gt: 'COCO',
-        results: Mapping[str, list[dict[str, Any]]],
-        image_ids: Sequence[int] | None = None,
-        category_ids: Sequence[int] | None = None,
-    ) -> 'DetectionUnits':
-        """Matches detections as pycocotools does.
-
-        Args:
-            gt: the ground truth, a pycocotools COCO.
-            results: COCO result entries per 'bbox' and / or 'segm'; an empty list scores 0.
-            image_ids, category_ids: what to evaluate; by default all of `gt`.
-
-        Raises:
-            ValueError: a detection of an image that is not in `gt`.
-        """
-        from downstream.detection.coco_matches import match  # pycocotools is slow to import
-
-        names, num_gt, tables = match(gt, results, image_ids, category_ids)
-        return cls(names, num_gt, tables)
-
     def score(self, weights: Array) -> dict[str, Array]:
         weights = check_weights(weights, len(self)).astype(np.int32)
         scores: dict[str, Array] = {name: np.empty(len(weights)) for name in self.metrics}
         for iou_type, table in self.tables.items():
-            categories = [table.of_category(k) for k in range(self.num_gt.shape[1])]
             for start in range(0, len(weights), BLOCK):
                 block = slice(start, start + BLOCK)
-                columns = np.ascontiguousarray(weights[block].T)  # (U, R)
-                precision = np.stack(
-                    [
-                        weighted_ap(*detections, self.num_gt[:, k], columns)
-                        for k, detections in enumerate(categories)
-                    ]
-                )  # (K, T, R)
-                scores[f'{iou_type}_mAP'][block] = 100 * _over_categories(precision.mean(1))
-                scores[f'{iou_type}_mAP_50'][block] = 100 * _over_categories(precision[:, 0])
+                precision = precisions(table, self.num_gt, weights[block])
+                scores[f'{iou_type}_mAP'][block] = 100 * over_categories(precision.mean(1))
+                scores[f'{iou_type}_mAP_50'][block] = 100 * over_categories(precision[:, 0])
         return scores
 
     def arrays(self) -> dict[str, Array]:
@@ -133,7 +99,15 @@ class DetectionUnits(UnitScores):
 _COLUMNS = fields(MatchTable)
 
 
-def _over_categories(precision: Array) -> Array:
+def precisions(table: MatchTable, num_gt: Array, weights: Array) -> Array:
+    """AP (K, T, R) in [0, 1] of every category and threshold; weights (R, U), num_gt (U, K)."""
+    columns = np.ascontiguousarray(weights.T)  # (U, R)
+    return np.stack(
+        [weighted_ap(*table.of_category(k), num_gt[:, k], columns) for k in range(num_gt.shape[1])]
+    )
+
+
+def over_categories(precision: Array) -> Array:
     """(K, R) -> (R,): mean over the categories with ground truth, nan where there is none."""
     present = ~np.isnan(precision)
     count = present.sum(0)

@@ -1,4 +1,4 @@
-"""How trained detectors and segmenters are run for evaluation and for pictures."""
+"""How trained models are run for evaluation and for pictures."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 import torch.nn as nn
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from torch import Tensor
 
 from mim_backbones.training.precision import autocast
 
@@ -15,23 +15,29 @@ SHOWN = 4
 
 
 @contextmanager
-def fast_features(model: nn.Module, precision: str = 'auto') -> Iterator[None]:
-    """Backbone and neck of an mmdet or mmseg model run under autocast, the heads in float32.
+def fast_features(runner: Runner, method: str = 'extract_feat') -> Iterator[None]:
+    """Run a method of the model under autocast; what else it does stays in float32.
 
-    Under bf16 heads would give scores of 8 bits: detections tie, and their order decides AP.
+    In detectors and segmenters that is backbone and neck: under bf16 heads would give scores of 8
+    bits, detections tie, and their order decides AP. From outside autocast does not reach a model:
+    mmengine's loops turn it off.
     """
-    extract = model.extract_feat
+    model: nn.Module = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    device = next(model.parameters()).device.type
+    plain = getattr(model, method)
 
-    def extract_feat(inputs: Tensor) -> tuple[Tensor, ...]:
-        with autocast(inputs.device.type, precision):
-            maps = extract(inputs)
-        return tuple(each.float() for each in maps)
+    def fast(*args: Any, **kwargs: Any) -> Any:
+        with autocast(device, 'auto'):
+            found = plain(*args, **kwargs)
+        if isinstance(found, tuple):
+            return tuple(each.float() for each in found)
+        return found
 
-    model.extract_feat = extract_feat
+    setattr(model, method, fast)
     try:
         yield
     finally:
-        del model.extract_feat
+        delattr(model, method)
 
 
 def predict_some(runner: Runner, count: int = SHOWN) -> list[Any]:

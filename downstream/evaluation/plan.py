@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from downstream.evaluation.backbone_config import family_of
 from downstream.evaluation.contestants import Contestant
 from downstream.evaluation.job import Job, config_digest
-from downstream.evaluation.protocols import find_protocol, recipe_path
+from downstream.evaluation.protocols import find_protocol
 from downstream.results.result import Result, read_result
 from downstream.task import find_task
 from mim_backbones.data_spec import DataSpec, require
@@ -42,8 +43,9 @@ def plan_jobs(
     """
     from downstream.evaluation.job_config import job_config
 
-    protocols = {task: find_protocol(task, tier) for task in tasks}
-    recipes = {task: str(recipe_path(protocol)) for task, protocol in protocols.items()}
+    family = family_of(contestants[0].backbone)
+    protocols = {task: find_protocol(task, tier, family) for task in tasks}
+    recipes = {task: str(protocol.path) for task, protocol in protocols.items()}
     cards = {task: find_task(task).describe(require(spec, task)) for task in tasks}
     earlier = finished_results(out)
     planned = []

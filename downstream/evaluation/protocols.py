@@ -1,71 +1,187 @@
 """Named, versioned protocols: without its protocol a downstream number means nothing.
 
-A protocol is a recipe under `configs/`, whose data, classes and backbone `mimbench eval` fits to
-what it is given. Whatever changes the numbers of a recipe raises its version here.
+A protocol is a recipe that says so itself:
+
+    protocol = dict(
+        name='mask-rcnn-vit-smoke', version='1', task='detection', tier='smoke', family='vit',
+        framework='', by_arch={'large': {'model.backbone.drop_path_rate': 0.4}})
+
+family: 'vit', 'swin', 'hiera', or '' for any. framework: of the rows of `published_results.csv`
+that the recipe reproduces. by_arch: what changes with the checkpoint's size
+(`backbone_config.fit_backbone`). Whatever changes the numbers of a recipe raises its version.
+
+A recipe that assigns no `protocol` of its own is none, even where a base of it is: two recipes
+never share a name. What its own dict leaves out comes from its bases, as in any config.
+
+The list is read from the recipes of this project and of packages that bring some:
+
+    [project.entry-points."mimbench.protocols"]
+    mine = "my_package.recipes"
 """
 
-from dataclasses import dataclass
+import ast
+from collections.abc import Iterator
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
+from typing import Any
 
-import downstream
-from downstream.results.result import Protocol
+from downstream.results.result import TIERS, Protocol
+from downstream.task import find_task
+from mim_backbones.console.plugins import describe, load_plugin, plugins
+from mim_backbones.console.recipes import recipes_root
 from mim_backbones.errors import UserError
+
+GROUP = 'mimbench.protocols'
+FAMILIES = ('vit', 'swin', 'hiera', '')
+WORDS = {f.name: f.default is MISSING for f in fields(Protocol)}  # -> whether it must be there
+RULES = {'by_arch'}  # what a recipe's `protocol` may hold besides
 
 
 @dataclass(frozen=True)
-class TaskProtocol:
-    """A protocol of one task and the recipe it runs, relative to `configs/downstream`."""
+class Recipe:
+    """A protocol, the file that defines it, and the first line of that file's docstring."""
 
-    task: str
     protocol: Protocol
-    recipe: str
+    path: Path
+    summary: str
 
 
-PROTOCOLS = (
-    TaskProtocol(
-        'detection',
-        Protocol('mask-rcnn', '1', 'detection', 'smoke', 'vit'),
-        'detection/mask-rcnn_vit_smoke_coco.py',
-    ),
-    TaskProtocol(
-        'segmentation',
-        Protocol('upernet', '1', 'segmentation', 'smoke', 'vit'),
-        'segmentation/upernet_vit_smoke_ade.py',
-    ),
-    TaskProtocol(
-        'tracking',
-        Protocol('one-stream', '1', 'tracking', 'smoke', 'vit'),
-        'tracking/one-stream_vit_smoke_lasot.py',
-    ),
-)
-TASKS = tuple(dict.fromkeys(p.task for p in PROTOCOLS))
-TIERS = tuple(dict.fromkeys(p.protocol.tier for p in PROTOCOLS))
-
-
-def find_protocol(task: str, tier: str) -> TaskProtocol:
-    """The protocol of a task at a tier.
+def recipes() -> dict[str, Recipe]:
+    """Every protocol by its name, sorted.
 
     Raises:
-        UserError: no such task, or it has no such tier.
+        UserError: a recipe's `protocol` is not whole, two recipes have one name, or a package that
+            should bring recipes is not there.
     """
-    if task not in TASKS:
-        raise UserError(f'no task {task!r}; known: {", ".join(TASKS)}')
-    for candidate in PROTOCOLS:
-        if candidate.task == task and candidate.protocol.tier == tier:
-            return candidate
-    raise UserError(f'{task} has no tier {tier!r}; known: {", ".join(TIERS)}')
+    found: dict[str, Recipe] = {}
+    for path in (file for folder in _folders() for file in sorted(folder.rglob('*.py'))):
+        recipe = _read(path)
+        if recipe is None:
+            continue
+        name = recipe.protocol.name
+        if name in found:
+            raise UserError(f'two recipes are called {name!r}: {found[name].path} and {path}')
+        found[name] = recipe
+    return dict(sorted(found.items()))
 
 
-def recipe_path(protocol: TaskProtocol) -> Path:
-    """The recipe's file.
+def find_protocol(task: str, tier: str, family: str = '', name: str | None = None) -> Recipe:
+    """The protocol of a task for a family of backbones.
+
+    Args:
+        family: of the checkpoint; '' takes any protocol.
+        name: of the protocol; its tier is then its own, whatever `tier` says.
 
     Raises:
-        UserError: the recipes are not beside the package (installed without its checkout).
+        UserError: there is none, or there are several; says which there are.
     """
-    root = Path(downstream.__file__).resolve().parents[1] / 'configs' / 'downstream'
-    path = root / protocol.recipe
-    if not path.is_file():
+    task = find_task(task).name
+    ours = [recipe for recipe in recipes().values() if recipe.protocol.task == task]
+    if name is not None:
+        chosen = next((one for one in ours if one.protocol.name == name), None)
+        if chosen is None:
+            raise UserError(f'{task} has no protocol {name!r}; it has: {_names(ours)}')
+        if not _takes(chosen, family):
+            raise UserError(
+                f'protocol {name} takes {chosen.protocol.family} backbones, this is a {family}'
+            )
+        return chosen
+    of_tier = [one for one in ours if one.protocol.tier == tier]
+    if not of_tier:
+        tiers = [t for t in TIERS if any(one.protocol.tier == t for one in ours)]
+        raise UserError(f'{task} has no tier {tier!r}; known: {", ".join(tiers) or "none"}')
+    fitting = [one for one in of_tier if _takes(one, family)]
+    if not fitting:
+        takes = ', '.join(sorted({one.protocol.family for one in of_tier}))
+        raise UserError(f'{task} at tier {tier!r} takes backbones of {takes}, not of {family}')
+    own = [one for one in fitting if family and one.protocol.family == family]
+    fitting = own or fitting
+    if len(fitting) > 1:
         raise UserError(
-            f'recipe {path} is not there; run from a checkout of mimbench (pip install -e .)'
+            f'{task} has several protocols at tier {tier!r}: {_names(fitting)}; '
+            'choose one with --protocol NAME'
         )
-    return path
+    return fitting[0]
+
+
+def _takes(recipe: Recipe, family: str) -> bool:
+    return not family or recipe.protocol.family in ('', family)
+
+
+def _names(found: list[Recipe]) -> str:
+    return ', '.join(one.protocol.name for one in found) or 'none'
+
+
+def _folders() -> Iterator[Path]:
+    yield recipes_root() / 'downstream'
+    for point in plugins(GROUP).values():
+        package = load_plugin(point)
+        if not hasattr(package, '__path__'):
+            raise UserError(
+                f'{describe(point)}: {point.value} is no package; its folder is searched'
+            )
+        yield from map(Path, package.__path__)
+
+
+def _read(path: Path) -> Recipe | None:
+    try:
+        tree = ast.parse(path.read_text(encoding='utf-8'))
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise UserError(f'recipe {path} is no Python: {" ".join(str(error).split())}') from error
+    if _assigned(tree, 'protocol') is None:
+        return None
+    said = _protocol(path, tree)
+    unknown = set(said) - set(WORDS) - RULES
+    missing = [word for word, needed in WORDS.items() if needed and not said.get(word)]
+    if unknown or missing:
+        wrong = f'unknown {sorted(unknown)}' if unknown else f'lacks {", ".join(missing)}'
+        raise UserError(f'recipe {path}: protocol {wrong}; it has: {", ".join(WORDS)}')
+    for word, known in (('tier', TIERS), ('family', FAMILIES)):
+        if said.get(word, '') not in known:
+            raise UserError(f'recipe {path}: {word} {said[word]!r}; known: {", ".join(known[:3])}')
+    summary = (ast.get_docstring(tree) or '').partition('\n')[0]
+    return Recipe(Protocol(**{k: str(v) for k, v in said.items() if k in WORDS}), path, summary)
+
+
+def _protocol(path: Path, tree: ast.Module) -> dict[str, Any]:
+    """The file's `protocol` over that of its bases.
+
+    Read from the text, as running every config would take seconds; one whose words are computed is
+    run.
+    """
+    own = _assigned(tree, 'protocol')
+    try:
+        said = {} if own is None else _literal(own)
+        named = _assigned(tree, '_base_')
+        bases = [] if named is None else _literal(named)
+    except ValueError:
+        from mim_backbones.training.config_file import open_config
+
+        return open_config(path).to_dict()['protocol']
+    inherited: dict[str, Any] = {}
+    for base in [bases] if isinstance(bases, str) else bases:
+        file = path.parent / base
+        if not file.is_file():
+            raise UserError(f'recipe {path}: its base {file} is not there')
+        inherited |= _protocol(file, ast.parse(file.read_text(encoding='utf-8')))
+    return inherited | said
+
+
+def _assigned(tree: ast.Module, name: str) -> ast.expr | None:
+    """What the last `name = ...` at the top of a file assigns."""
+    found = None
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and target.id == name for target in node.targets
+        ):
+            found = node.value
+    return found
+
+
+def _literal(node: ast.expr) -> Any:
+    """The value of a literal, `dict(...)` included. ValueError for anything that is computed."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
+        if node.args or not all(keyword.arg for keyword in node.keywords):
+            raise ValueError('computed')
+        return {str(keyword.arg): _literal(keyword.value) for keyword in node.keywords}
+    return ast.literal_eval(node)

@@ -67,9 +67,7 @@ class Result:
     protocol_sha256: str  # of the same without the backbone: what results are compared under
     backbone_sha256: str  # of the backbone's options without its weights
     changes: dict[str, Any] = field(default_factory=dict)  # options changed against the recipe
-    run: dict[str, Any] = field(
-        default_factory=dict
-    )  # date, command, hardware, threads
+    run: dict[str, Any] = field(default_factory=dict)  # date, command, hardware, threads
     units: str | None = None
     pictures: tuple[str, ...] = ()
     schema: int = field(default=SCHEMA, kw_only=True)

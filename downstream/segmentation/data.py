@@ -1,14 +1,12 @@
 """What is read from an ADE20K-style data set before anything is built: pairs and label values."""
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, UnidentifiedImageError
-
 from downstream.evaluation.job import listing_digest
 from downstream.task import DataCard
-from mim_backbones.data_spec import SegmentationData
 from mim_backbones.errors import UserError
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.JPG', '.JPEG', '.PNG')
@@ -17,33 +15,75 @@ LABELS_CHECKED = 16  # of each split: a wrong convention shows in the first few
 
 
 @dataclass(frozen=True)
-class Split:
-    """Folders of a split, the suffix of its images, and its label files."""
+class SegmentationData:
+    """ADE20K layout: `images/SPLIT` and `annotations/SPLIT` under `root`.
 
-    images: Path
+    Attributes:
+        classes: names in label order.
+        ignore_index: label value left out of loss and score.
+        reduce_zero_label: label 0 means unlabelled and class k is stored as k + 1 (ADE20K).
+    """
+
+    root: Path
+    classes: tuple[str, ...]
+    train: str = 'training'
+    val: str = 'validation'
+    ignore_index: int = 255
+    reduce_zero_label: bool = False
+
+    def wanted(self) -> list[Path]:
+        """What must exist."""
+        return [self.root, *folders(self, self.train), *folders(self, self.val)]
+
+
+def folders(data: SegmentationData, split: str) -> tuple[Path, Path]:
+    """Those of a split's images and of its label maps."""
+    return data.root / 'images' / split, data.root / 'annotations' / split
+
+
+@dataclass(frozen=True)
+class Split:
+    """Suffix of a split's images, and its label files."""
+
     suffix: str
     labels: tuple[Path, ...]
 
 
 def read_split(data: SegmentationData, name: str) -> Split:
-    """Pairs images with label maps.
+    """Pairs images with label maps, from one listing of each folder.
 
     Raises:
         UserError: no image, several suffixes, or an image without label map.
     """
-    folder, labels = data.root / 'images' / name, data.root / 'annotations' / name
-    files = sorted(path for path in folder.rglob('*') if path.suffix in IMAGE_SUFFIXES)
-    suffixes = {path.suffix for path in files}
+    folder, labels = folders(data, name)
+    files = sorted(path for path in _files(folder) if path.endswith(IMAGE_SUFFIXES))
+    suffixes = {os.path.splitext(path)[1] for path in files}
     if len(suffixes) != 1:
         found = ', '.join(sorted(suffixes)) or 'no image'
         raise UserError(
             f'{folder} must hold images of one suffix ({", ".join(IMAGE_SUFFIXES)}); found {found}'
         )
-    pairs = tuple(labels / path.relative_to(folder).with_suffix(LABEL_SUFFIX) for path in files)
-    missing = next((path for path in pairs if not path.is_file()), None)
+    there = set(_files(labels))
+    wanted = [os.path.splitext(path)[0] + LABEL_SUFFIX for path in files]
+    missing = next((path for path in wanted if path not in there), None)
     if missing is not None:
-        raise UserError(f'{missing} is not there; every image in {folder} needs its label map')
-    return Split(folder, suffixes.pop(), pairs)
+        raise UserError(
+            f'{labels / missing} is not there; every image in {folder} needs its label map'
+        )
+    return Split(suffixes.pop(), tuple(labels / path for path in wanted))
+
+
+def image_suffix(data: SegmentationData, name: str) -> str:
+    """Suffix of a split's images, seen at the first of them."""
+    suffixes = (os.path.splitext(path)[1] for path in _files(folders(data, name)[0]))
+    return next((suffix for suffix in suffixes if suffix in IMAGE_SUFFIXES), IMAGE_SUFFIXES[0])
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Files below a folder, relative to it."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            yield os.path.relpath(os.path.join(place, name), folder)
 
 
 def check_labels(data: SegmentationData, split: Split) -> None:
@@ -52,6 +92,9 @@ def check_labels(data: SegmentationData, split: Split) -> None:
     Raises:
         UserError: a label that is neither a class nor ignored, or a file that is no label map.
     """
+    import numpy as np
+    from PIL import Image, UnidentifiedImageError
+
     count = len(data.classes)
     known = set(range(count + 1)) if data.reduce_zero_label else set(range(count))
     known |= {255} if data.reduce_zero_label else {data.ignore_index}
@@ -85,12 +128,13 @@ def describe(data: SegmentationData) -> DataCard:
     train, val = read_split(data, data.train), read_split(data, data.val)
     for split in (train, val):
         check_labels(data, split)
-    folders = (train.images, val.images)
-    labels = tuple(data.root / 'annotations' / name for name in (data.train, data.val))
     return DataCard(
         name=data.root.name,
         root=str(data.root),
-        fingerprint=listing_digest((*folders, *labels)),
+        fingerprint=listing_digest(
+            [folder for split in (data.train, data.val) for folder in folders(data, split)]
+        ),
         train=len(train.labels),
         val=len(val.labels),
+        classes=data.classes,
     )

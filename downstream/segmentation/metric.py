@@ -1,15 +1,90 @@
-"""mIoU as an mmengine metric: one joint histogram per image, no prediction is kept."""
+"""mIoU as an mmengine metric: one joint histogram per image, no prediction is kept.
+
+The pairs (label, prediction) are counted by a single bincount; pixels to ignore fall into one more
+bin. The result equals three separate histograms (agreeing, predicted, labelled) at a tenth of the
+time, and on a GPU leaves it once.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 from mmengine.evaluator import BaseMetric
+from numpy.typing import NDArray
+from torch import Tensor
 
 from downstream.registry import METRICS
-from downstream.segmentation.confusion import pixel_counts
 from downstream.segmentation.units import SegmentationUnits
 from mim_backbones.errors import UserError
+
+
+class PixelCounts(NamedTuple):
+    """Per class, (C,) int64."""
+
+    intersect: NDArray
+    predicted: NDArray
+    labelled: NDArray
+
+
+def pixel_counts(
+    prediction: NDArray | Tensor, label: NDArray | Tensor, num_classes: int, ignore_index: int
+) -> PixelCounts:
+    """prediction, label: integers of one shape, both arrays or both tensors -> counts on the CPU.
+
+    Pixels whose label is `ignore_index` count nowhere, not even as predicted.
+
+    Raises:
+        ValueError: shapes differ; a label is neither a class nor `ignore_index`; a prediction is no
+            class.
+    """
+    if prediction.shape != label.shape:
+        raise ValueError(
+            f'prediction is {tuple(prediction.shape)}, label {tuple(label.shape)}; '
+            'resize the prediction to the label'
+        )
+    if not isinstance(prediction, np.ndarray) and prediction.device.type == 'cpu':
+        # numpy's histogram is several times torch's speed; the memory is shared
+        prediction, label = np.asarray(prediction), np.asarray(label)
+    count = _count_numpy if isinstance(prediction, np.ndarray) else _count_torch
+    bins, classes_seen = count(prediction, label, num_classes, ignore_index)
+    if classes_seen[0] < 0 or classes_seen[1] >= num_classes:
+        raise ValueError(f'a predicted class is not in 0..{num_classes - 1}; check num_classes')
+    if len(bins) != 1 + num_classes**2:
+        raise ValueError(
+            f'a label is not in 0..{num_classes - 1} and is not {ignore_index}, which is ignored; '
+            'check num_classes, ignore_index and reduce_zero_label'
+        )
+    joint = bins[1:].reshape(num_classes, num_classes)  # rows: label, columns: prediction
+    return PixelCounts(joint.diagonal().copy(), joint.sum(0), joint.sum(1))
+
+
+# Both: bin 0 takes what is ignored, bin 1 + label * C + prediction the rest, so that a label beyond
+# the classes lengthens the histogram instead of landing on a valid pair. The lowest and highest
+# predicted class come along, for the same check.
+
+
+def _count_numpy(
+    prediction: Any, label: Any, classes: int, ignore: int
+) -> tuple[NDArray, tuple[int, int]]:
+    # 32-bit arithmetic throughout: half the memory traffic of the 64 bits an argmax comes in
+    pair = label.astype(np.int32)
+    pair *= classes
+    pair += prediction.astype(np.int32, copy=False)
+    pair += 1
+    pair[label == ignore] = 0
+    bins = np.bincount(pair.ravel(), minlength=1 + classes**2)
+    return bins, (int(prediction.min(initial=0)), int(prediction.max(initial=0)))
+
+
+def _count_torch(
+    prediction: Any, label: Any, classes: int, ignore: int
+) -> tuple[NDArray, tuple[int, int]]:
+    pair = label.int() * classes + prediction + 1
+    pair.masked_fill_(label == ignore, 0)
+    bins = pair.flatten().bincount(minlength=1 + classes**2).cpu().numpy()
+    low, high = prediction.aminmax()
+    return bins, (int(low), int(high))
 
 
 @METRICS.register_module()
@@ -39,5 +114,5 @@ class PixelIoU(BaseMetric):
 
     def compute_metrics(self, results: list[tuple[str, Any]]) -> dict[str, float]:
         names, counts = zip(*results)
-        self.units = SegmentationUnits(names, *(list(each) for each in zip(*counts)))
+        self.units = SegmentationUnits(names, *(np.stack(each) for each in zip(*counts)))
         return self.units.observed()

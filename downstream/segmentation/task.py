@@ -1,11 +1,16 @@
 """Semantic segmentation: what the suite has to know of it."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from downstream.evaluation.backbone_config import task_backbone, width_of
-from downstream.segmentation.data import LABEL_SUFFIX, describe, read_split
+from downstream.evaluation.backbone_config import fit_backbone, fit_neck
+from downstream.segmentation.data import (
+    LABEL_SUFFIX,
+    SegmentationData,
+    describe,
+    image_suffix,
+)
 from downstream.task import Evaluation, Task
-from mim_backbones.data_spec import SegmentationData
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -17,46 +22,40 @@ if TYPE_CHECKING:
 
 
 def fit(cfg: 'Config', job: 'Job', data: SegmentationData) -> None:
-    """Classes, labels and roots of the data; backbone and patch size of the checkpoint."""
-    model = cfg.model
-    blocks = len(model.decode_head.in_channels)
-    backbone = task_backbone(
-        job.backbone, model.backbone, job.checkpoint.path if job.checkpoint else None, blocks
-    )
-    width = width_of(backbone)
-    changes = {
-        'model.data_preprocessor.seg_pad_val': data.ignore_index,
-        'model.neck.in_channels': width,
-        'model.neck.patch_size': backbone.get('patch_size', 16),
-        'model.decode_head.in_channels': [width] * blocks,
-        'test_evaluator.ignore_index': data.ignore_index,
-    }
-    heads = ['decode_head'] + ['auxiliary_head'] * ('auxiliary_head' in model)
-    for head in heads:
-        changes[f'model.{head}.num_classes'] = len(data.classes)
-        changes[f'model.{head}.ignore_index'] = data.ignore_index
-    if 'auxiliary_head' in model:
-        changes['model.auxiliary_head.in_channels'] = width
-    cfg.merge_from_dict(changes)
-    cfg.model.backbone = backbone
+    """Classes, labels and roots of the data; backbone of the checkpoint under the protocol."""
+    maps = fit_backbone(cfg, job)
+    model, channels = cfg.model, list(maps.channels)
+    if model.get('neck'):
+        fit_neck(model.neck, maps)
+    keeps = 'out_channels' not in (
+        model.get('neck') or {}
+    )  # else the heads get the neck's channels
+    for name in ('decode_head', 'auxiliary_head'):
+        if name not in model:
+            continue
+        head = model[name]
+        head.num_classes, head.ignore_index = len(data.classes), data.ignore_index
+        if keeps:
+            several = isinstance(head.in_channels, Sequence)
+            head.in_channels = channels if several else channels[head.in_index]
+    model.data_preprocessor.seg_pad_val = data.ignore_index
+    cfg.test_evaluator.ignore_index = data.ignore_index
     train = cfg.train_dataloader.dataset
     for transform in train.pipeline:
-        if 'ignore_index' in transform:
+        if transform.type == 'RandomCrop':
             transform.ignore_index = data.ignore_index
-    for dataset, split in ((train.dataset, data.train), (cfg.test_dataloader.dataset, data.val)):
-        dataset.update(_dataset(data, split))
-
-
-def _dataset(data: SegmentationData, split: str) -> dict:
-    return {
-        'data_root': str(data.root),
-        'metainfo': {'classes': data.classes},
-        'data_prefix': {'img_path': f'images/{split}', 'seg_map_path': f'annotations/{split}'},
-        'img_suffix': read_split(data, split).suffix,
-        'seg_map_suffix': LABEL_SUFFIX,
-        'ignore_index': data.ignore_index,
-        'reduce_zero_label': data.reduce_zero_label,
-    }
+    val = cfg.test_dataloader.dataset
+    for dataset, split in ((train.get('dataset', train), data.train), (val, data.val)):
+        dataset.update(
+            type='BaseSegDataset',  # a class made for one data set refuses other classes
+            data_root=str(data.root),
+            metainfo={'classes': data.classes},
+            data_prefix={'img_path': f'images/{split}', 'seg_map_path': f'annotations/{split}'},
+            img_suffix=image_suffix(data, split),
+            seg_map_suffix=LABEL_SUFFIX,
+            ignore_index=data.ignore_index,
+            reduce_zero_label=data.reduce_zero_label,
+        )
 
 
 def run(runner: 'Runner', progress: 'Progress') -> Evaluation:
@@ -64,7 +63,7 @@ def run(runner: 'Runner', progress: 'Progress') -> Evaluation:
     from downstream.evaluation.inference import fast_features, predict_some
     from downstream.segmentation.picture import label_sheet
 
-    with fast_features(runner.model):
+    with fast_features(runner):
         metrics = runner.test()
         shown = predict_some(runner)
     metric = runner.test_evaluator.metrics[0]

@@ -14,7 +14,7 @@ from downstream.results.units import Array, UnitScores, check_weights
 
 
 class SegmentationUnits(UnitScores):
-    """intersect, predicted, labelled: (U, C) pixel counts per image and class (confusion.py)."""
+    """intersect, predicted, labelled: (U, C) pixel counts per image and class (metric.py)."""
 
     kind = 'segmentation'
     metrics = ('mIoU', 'mAcc', 'aAcc')

@@ -1,4 +1,4 @@
 """One deterministic synthetic world, written in the layouts of the real data sets.
 
-classes.py -> sampler.py / motion.py -> scene.py -> render.py -> annotate.py -> layouts/ -> build.py
+classes -> sampler / sequences -> scene -> render -> annotate -> layouts/ -> build
 """

@@ -1,4 +1,4 @@
-"""Write a world: all jobs of its parts, in several processes, into a folder that appears whole."""
+"""Write a world: all items of its parts, in several processes, into a folder that appears whole."""
 
 import json
 import multiprocessing
@@ -17,13 +17,13 @@ import yaml
 from downstream.synthetic.bank import texture_bank
 from downstream.synthetic.classes import WORLD_VERSION
 from downstream.synthetic.layouts import ade, coco, imagenet, lasot
-from downstream.synthetic.layouts.job import Job
+from downstream.synthetic.layouts.item import Item
 from downstream.synthetic.sizes import PART_NAMES, WorldSize
 from mim_backbones.errors import UserError
 
 LAYOUTS = dict(zip(PART_NAMES, (imagenet, coco, ade, lasot)))
 STAMP = 'world.json'
-_CHUNK = 8  # jobs sent to a process at a time
+_CHUNK = 8  # items sent to a process at a time
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class BuildSummary:
     """What was written, and how fast. Nothing was written when `already_there`."""
 
     already_there: bool
-    jobs: dict[str, int]  # part/split -> pictures or sequences
+    counts: dict[str, int]  # part/split -> pictures or sequences
     pictures: int = 0  # a sequence counts as one of the mean length
     seconds: float = 0.0
     workers: int = 1
@@ -61,15 +61,15 @@ def build_world(
     Raises UserError when `out` holds anything else or cannot be written.
     """
     stamp = world_stamp(size, seed, parts)
-    jobs = [job for part in parts for job in LAYOUTS[part].jobs(size)]
-    counts = _count(jobs)
-    workers = max(1, min(workers, len(jobs)))
+    items = [item for part in parts for item in LAYOUTS[part].items(size)]
+    counts = _count(items)
+    workers = max(1, min(workers, len(items)))
     start = time.perf_counter()
     try:
         if _is_there(out, stamp):
             return BuildSummary(True, counts)
         with _folder_that_appears_whole(out) as draft:
-            pictures = _write(draft, jobs, size, seed, workers, parts, progress)
+            pictures = _write(draft, items, size, seed, workers, parts, progress)
             (draft / STAMP).write_text(json.dumps(stamp, indent=2) + '\n')
     except OSError as error:
         raise UserError(
@@ -89,10 +89,10 @@ def world_stamp(size: WorldSize, seed: int, parts: tuple[str, ...]) -> dict[str,
     return json.loads(json.dumps(content))  # tuples become lists, as they will when read back
 
 
-def _count(jobs: list[Job]) -> dict[str, int]:
+def _count(items: list[Item]) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for job in jobs:
-        counts[f'{job.part}/{job.split}'] = counts.get(f'{job.part}/{job.split}', 0) + 1
+    for item in items:
+        counts[f'{item.part}/{item.split}'] = counts.get(f'{item.part}/{item.split}', 0) + 1
     return counts
 
 
@@ -134,7 +134,7 @@ def _folder_that_appears_whole(out: Path) -> Iterator[Path]:
 
 def _write(
     root: Path,
-    jobs: list[Job],
+    items: list[Item],
     size: WorldSize,
     seed: int,
     workers: int,
@@ -143,26 +143,26 @@ def _write(
 ) -> int:
     """Returns the number of pictures written."""
     # Sequences are long: started first, they do not keep one process busy at the end.
-    queue = [(root, job, size, seed) for job in sorted(jobs, key=lambda job: -job.pictures)]
-    total, done = sum(job.pictures for job in jobs), 0
-    found: dict[Job, Any] = {}
-    for job, record in _run(queue, workers, seed):
-        found[job] = record
-        done += job.pictures
+    queue = [(root, item, size, seed) for item in sorted(items, key=lambda item: -item.pictures)]
+    total, done = sum(item.pictures for item in items), 0
+    found: dict[Item, Any] = {}
+    for item, record in _run(queue, workers, seed):
+        found[item] = record
+        done += item.pictures
         if progress is not None:
             progress(done, total)
     sections = {}
     for part in parts:
-        records = [(job, found[job]) for job in jobs if job.part == part]
+        records = [(item, found[item]) for item in items if item.part == part]
         sections[part] = LAYOUTS[part].finish(root, size, records)
     (root / 'data.yaml').write_text(yaml.safe_dump(sections, sort_keys=False))
     return done
 
 
 def _run(
-    queue: list[tuple[Path, Job, WorldSize, int]], workers: int, seed: int
-) -> Iterator[tuple[Job, Any]]:
-    """The jobs' records in any order."""
+    queue: list[tuple[Path, Item, WorldSize, int]], workers: int, seed: int
+) -> Iterator[tuple[Item, Any]]:
+    """The items' records in any order."""
     if workers == 1:
         with one_opencv_thread():
             yield from map(_write_one, queue)
@@ -173,9 +173,9 @@ def _run(
         yield from pool.imap_unordered(_write_one, queue, chunksize=_CHUNK)
 
 
-def _write_one(task: tuple[Path, Job, WorldSize, int]) -> tuple[Job, Any]:
-    root, job, size, seed = task
-    return job, LAYOUTS[job.part].write(root, job, size, seed)
+def _write_one(task: tuple[Path, Item, WorldSize, int]) -> tuple[Item, Any]:
+    root, item, size, seed = task
+    return item, LAYOUTS[item.part].write(root, item, size, seed)
 
 
 def _start_worker(seed: int) -> None:

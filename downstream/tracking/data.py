@@ -10,13 +10,24 @@ comma-separated 0/1. A frame is visible when neither flag is set.
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
-from torch.utils.data import Dataset
 
-from downstream.registry import DATASETS
-from downstream.tracking.box_text import read_boxes, read_text
+from downstream.evaluation.job import listing_digest
+from downstream.task import DataCard
 from mim_backbones.errors import UserError
+
+
+@dataclass(frozen=True)
+class TrackingData:
+    """LaSOT layout under `root`, and a list file for each split."""
+
+    root: Path
+    train_list: str = 'training_set.txt'
+    test_list: str = 'testing_set.txt'
+
+    def wanted(self) -> list[Path]:
+        """What must exist."""
+        return [self.root, self.root / self.train_list, self.root / self.test_list]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +47,8 @@ class Sequence:
 
     def read_frame(self, index: int) -> np.ndarray:
         """Frame `index`, counted from 0: (H, W, 3) uint8 RGB. UserError when it is no image."""
+        import cv2
+
         path = self.frame_path(index)
         image = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if image is None:
@@ -95,25 +108,51 @@ def check_split(root: str | Path, train_list: str | Path, test_list: str | Path)
         )
 
 
-@DATASETS.register_module()
-class LasotSequences(Dataset):
-    """Whole sequences, for evaluation: item i is `dict(inputs=Sequence)`; batches are lists.
+def describe(data: TrackingData) -> DataCard:
+    """Raises UserError when a sequence is broken or on both lists."""
+    check_split(data.root, data.train_list, data.test_list)
+    sequences = [read_sequences(data.root, name) for name in (data.train_list, data.test_list)]
+    return DataCard(
+        name=data.root.name,
+        root=str(data.root),
+        fingerprint=listing_digest(
+            [sequence.folder for split in sequences for sequence in split],
+            (data.root / data.train_list, data.root / data.test_list),
+        ),
+        train=len(sequences[0]),
+        val=len(sequences[1]),
+    )
 
-    Args:
-        root: folder with one folder per class.
-        list_file: names of the sequences, relative to `root`.
+
+def read_boxes(path: str | Path) -> np.ndarray:
+    """The boxes of a file, `x,y,w,h` a line, also with tabs or blanks: (T, 4) float64 xywh.
+
+    NaN where the file says so.
+
+    Raises UserError for a file that is missing, empty, or not four numbers on every line.
     """
+    lines = [line for line in read_text(path).splitlines() if line.strip()]
+    rows = [line.replace(',', ' ').split() for line in lines]
+    for number, row in enumerate(rows, start=1):
+        if len(row) != 4:
+            raise UserError(
+                f'{path}: line {number} has {len(row)} values; a box is four numbers, x,y,w,h'
+            )
+    try:
+        boxes = np.array(rows, dtype=np.float64)
+    except ValueError as error:
+        raise UserError(f'{path}: not a list of boxes x,y,w,h: {error}') from error
+    if not len(boxes):
+        raise UserError(f'{path}: empty; expected one box x,y,w,h per frame')
+    return boxes
 
-    metainfo = {'layout': 'lasot'}
 
-    def __init__(self, root: str, list_file: str = 'testing_set.txt') -> None:
-        self.sequences = read_sequences(root, list_file)
-
-    def __len__(self) -> int:
-        return len(self.sequences)
-
-    def __getitem__(self, index: int) -> dict[str, Sequence]:
-        return {'inputs': self.sequences[index]}
+def read_text(path: str | Path) -> str:
+    """The text of an annotation file; UserError when it is not there or no text."""
+    try:
+        return Path(path).read_text(encoding='utf-8')
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f'{path}: cannot be read ({error}); restore the file') from error
 
 
 def _read_flags(path: Path, count: int) -> np.ndarray:

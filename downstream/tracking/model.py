@@ -11,15 +11,48 @@ resized. e_z and e_x are what is added to the backbone's: they start at zero.
 """
 
 import torch
-from mmengine.model import BaseModel
+from mmengine.model import BaseDataPreprocessor, BaseModel
 from torch import Tensor, nn
 
 from downstream.registry import MODELS
 from downstream.tracking.data import Sequence
 from downstream.tracking.head import CenterHead, HeadMaps, decode, hann_window
-from downstream.tracking.lockstep import Track, track_sequences
 from downstream.tracking.losses import tracking_losses
-from downstream.tracking.preprocessor import CropPreprocessor
+from downstream.tracking.tracker import Track, track_sequences
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@MODELS.register_module()
+class CropPreprocessor(BaseDataPreprocessor):
+    """Batches of crops, (B, 3, S, S) uint8 RGB -> float32, (x / 255 - mean) / std.
+
+    On the device: a quarter of the bytes travel.
+
+    Args:
+        mean, std: per channel, of images in [0, 1].
+    """
+
+    def __init__(
+        self,
+        mean: tuple[float, ...] = IMAGENET_MEAN,
+        std: tuple[float, ...] = IMAGENET_STD,
+    ) -> None:
+        super().__init__(non_blocking=True)
+        self.register_buffer('mean', 255 * torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer('std', 255 * torch.tensor(std).view(3, 1, 1), persistent=False)
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Normalise `inputs` where it is a dict of crops; whole sequences pass through."""
+        data = self.cast_data(data)
+        if isinstance(data['inputs'], dict):
+            data['inputs'] = {name: self.normalise(x) for name, x in data['inputs'].items()}
+        return data
+
+    def normalise(self, crops: torch.Tensor) -> torch.Tensor:
+        """(B, 3, S, S) uint8, any device -> float32 on the preprocessor's."""
+        return (crops.to(self.mean.device, non_blocking=True) - self.mean) / self.std
 
 
 @MODELS.register_module()
@@ -90,7 +123,7 @@ class OneStreamTracker(BaseModel):
         """
         if isinstance(inputs, list):
             assert mode == 'predict'
-            return track_sequences(self, inputs, batch_size=len(inputs))
+            return track_sequences(self, inputs)
         maps = self.locate(self.embed_template(inputs['template']), inputs['search'])
         if mode == 'tensor':
             return maps
@@ -98,6 +131,10 @@ class OneStreamTracker(BaseModel):
         assert boxes is not None
         predicted, _ = decode(maps)
         return tracking_losses(maps.score, predicted, boxes.float(), **self.loss_weights)
+
+    def normalise(self, crops: Tensor) -> Tensor:
+        """(B, 3, S, S) uint8, any device -> what `embed_template` and `locate` take."""
+        return self.data_preprocessor.normalise(crops)
 
     def embed_template(self, template: Tensor) -> Tensor:
         """(B, 3, T, T), normalised -> tokens (B, N, D); the same for a whole sequence."""

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from downstream.tracking.data import Sequence
-from downstream.tracking.lockstep import Track
+from downstream.tracking.tracker import Track
 from mim_backbones.console.atomic_file import write_bytes_atomically
 
 TRUTH_COLOUR = (60, 220, 60)

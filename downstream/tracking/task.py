@@ -4,10 +4,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from downstream.evaluation.backbone_config import task_backbone
-from downstream.evaluation.job import listing_digest
-from downstream.task import DataCard, Evaluation, Task
-from mim_backbones.data_spec import TrackingData
+from downstream.evaluation.backbone_config import PATCH, fit_backbone
+from downstream.task import Evaluation, Task
+from downstream.tracking.data import TrackingData, describe
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -18,37 +17,15 @@ if TYPE_CHECKING:
     from downstream.tracking.units import TrackingUnits
 
 
-def describe(data: TrackingData) -> DataCard:
-    """Raises UserError when a sequence is broken or on both lists."""
-    from downstream.tracking.data import check_split, read_sequences
-
-    check_split(data.root, data.train_list, data.test_list)
-    sequences = [read_sequences(data.root, name) for name in (data.train_list, data.test_list)]
-    return DataCard(
-        name=data.root.name,
-        root=str(data.root),
-        fingerprint=listing_digest(
-            [sequence.folder for split in sequences for sequence in split],
-            (data.root / data.train_list, data.root / data.test_list),
-        ),
-        train=len(sequences[0]),
-        val=len(sequences[1]),
-    )
-
-
 def fit(cfg: 'Config', job: 'Job', data: TrackingData) -> None:
     """Roots and lists of the data; backbone of the checkpoint; crops of as many tokens."""
-    # The tokens of two crops have no CLS token.
-    backbone = task_backbone(
-        {**job.backbone, 'cls_token': False},
-        cfg.model.backbone,
-        job.checkpoint.path if job.checkpoint else None,
-    )
-    patch_size = backbone.get('patch_size', 16)
+    # Crops of as many tokens as in the recipe: their number is the resolution of the score map.
+    own = cfg.model.backbone.patch_size
+    patch = job.backbone.get('patch_size', PATCH['vit'])
     for name in ('template_size', 'search_size'):
-        size = cfg.model[name] // cfg.model.backbone.patch_size * patch_size
+        size = cfg.model[name] // own * patch
         cfg.model[name] = cfg.train_dataloader.dataset[name] = size
-    cfg.model.backbone = backbone
+    fit_backbone(cfg, job, img_size=cfg.model.search_size)
     cfg.train_dataloader.dataset.update(
         root=str(data.root),
         train_list=data.train_list,
@@ -60,22 +37,26 @@ def fit(cfg: 'Config', job: 'Job', data: TrackingData) -> None:
 
 def run(runner: 'Runner', progress: 'Progress') -> Evaluation:
     """AUC, precision and normalised precision over the test sequences, and strips of some."""
-    from downstream.tracking.evaluate import evaluate as track_and_score
+    from downstream.evaluation.inference import fast_features
+    from downstream.tracking.picture import write_strips
 
-    loader = runner.test_dataloader
+    with fast_features(runner, 'forward'):
+        metrics = runner.test()
+    metric = runner.test_evaluator.metrics[0]
+    if metric.units is None:  # of several processes the first has the scores
+        return Evaluation(metrics)
+    auc = 100 * metric.units.success.mean(1)
+    order = auc.argsort(kind='stable')[::-1].tolist()
+    shown = dict.fromkeys((order[0], order[len(order) // 2], order[-1]))
+    sequences = {one.name: one for one in runner.test_dataloader.dataset.sequences}
+    names = metric.units.names
+    rows = [
+        (f'{names[i]}  AUC {auc[i]:.1f}', sequences[names[i]], metric.tracks[names[i]])
+        for i in shown
+    ]
     with tempfile.TemporaryDirectory() as folder:
-        picture = Path(folder) / 'tracks.png'
-        found = track_and_score(
-            runner.model,
-            loader.dataset.sequences,
-            device=str(next(runner.model.parameters()).device),
-            protocol=runner.cfg.test_evaluator.protocol,
-            batch_size=loader.batch_size,
-            precision='auto',
-            picture_path=picture,
-            progress=lambda done, total: progress.update('evaluate', done, total),
-        )
-        return Evaluation(found.metrics, found.units, {'tracks.png': picture.read_bytes()})
+        picture = write_strips(Path(folder) / 'tracks.png', rows).read_bytes()
+    return Evaluation(metrics, metric.units, {'tracks.png': picture})
 
 
 def units() -> 'type[TrackingUnits]':

@@ -26,7 +26,7 @@ from mim_backbones.registry import WEIGHT_INITIALIZERS
 # Read by mmengine's Runner straight from the config, beside its constructor's arguments.
 RUNNER_EXTRAS = {
     'model_wrapper_cfg', 'find_unused_parameters', 'sync_bn', 'compile', 'custom_imports',
-    'activation_checkpointing', 'efficient_conv_bn_eval', 'work_dir', 'cfg',
+    'activation_checkpointing', 'efficient_conv_bn_eval', 'work_dir', 'cfg', 'protocol',
 }  # fmt: skip
 # Taken out of a typed dict by mmengine before the class is called.
 BUILDER_KEYS = {

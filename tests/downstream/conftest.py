@@ -47,13 +47,15 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def make_job(tmp_path: Path) -> Callable[..., Any]:
     """(task, weights or None, changed fields...) -> a smoke job of the very small ViT."""
+    from downstream.evaluation.backbone_config import family_of
     from downstream.evaluation.job import Job
-    from downstream.evaluation.protocols import find_protocol, recipe_path
+    from downstream.evaluation.protocols import find_protocol
     from downstream.results.result import Checkpoint
     from downstream.task import DataCard
 
     def make(task: str, weights: Path | None = None, **changes: Any) -> Job:
-        protocol = find_protocol(task, 'smoke')
+        family = family_of(changes.get('backbone', TINY_VIT))
+        protocol = find_protocol(task, 'smoke', family)
         fields = {
             'name': 'test',
             'checkpoint': Checkpoint(str(weights), 'f' * 64) if weights else None,
@@ -61,7 +63,7 @@ def make_job(tmp_path: Path) -> Callable[..., Any]:
             'backbone': TINY_VIT,
             'task': task,
             'protocol': protocol.protocol,
-            'recipe': str(recipe_path(protocol)),
+            'recipe': str(protocol.path),
             'seed': 0,
             'data': '',
             'card': DataCard(name='test', root='', fingerprint='0', train=1, val=1),

@@ -9,12 +9,15 @@ CKPT: a pre-training checkpoint, ours or the released one. Of a checkpoint that 
 ImageNet-21K, layer_decay=0.85; reported 53.5.
 """
 _base_ = [
-    '../../_base_/models/upernet_vit.py',
+    '../../_base_/models/upernet.py',
     '../../_base_/datasets/ade20k_512px.py',
     '../../_base_/upernet_160k.py',
     '../../_base_/runtime.py',
 ]
 default_scope = 'mmseg'
+protocol = dict(
+    name='upernet-vit-b-beitv2', version='1', task='segmentation', tier='full', family='vit',
+    framework='UperNet 160k 512x512 single-scale')
 default_hooks = dict(
     logger=dict(interval=50, log_metric_by_epoch=False),
     checkpoint=dict(by_epoch=False, interval=16000))
@@ -30,14 +33,15 @@ sync_bn = 'torch'  # heads and pyramid; on one process the same as plain batch n
 model = dict(
     data_preprocessor=dict(size=size),
     backbone=dict(
-        _delete_=True,
         type='mim_backbones.MIMViT', arch='base', img_size=512, patch_size=16,
         # Maps of blocks as they are: no norm after any of them.
         out_indices=(3, 5, 7, 11), final_norm=False,
         pos_embed='none', rel_pos_bias='per_block', qkv_bias='qv', layer_scale=0.1,
         drop_path_rate=0.15,
         init_cfg=dict(type='Pretrained', checkpoint='work_dirs/beitv2_base_1600e/epoch_1600.pth')),
-    neck=dict(in_channels=width, patch_size=16),
+    neck=dict(
+        type='mim_backbones.BlockPyramid',
+        in_channels=width, patch_size=16, strides=(4, 8, 16, 32)),
     decode_head=dict(
         in_channels=[width] * 4, channels=width, num_classes=num_classes,
         loss_decode=cross_entropy),

@@ -8,6 +8,7 @@ tools/dist_train.sh configs/downstream/segmentation/upernet_vit-l_beitv2-pre_160
 Of a checkpoint that was fine-tuned on ImageNet-21K, lr=3e-5; reported 57.5.
 """
 _base_ = ['upernet_vit-b_beitv2-pre_160k_ade20k-512.py']
+protocol = dict(name='upernet-vit-l-beitv2')
 
 width = 1024
 

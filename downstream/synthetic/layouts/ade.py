@@ -8,19 +8,17 @@ from pathlib import Path
 from downstream.synthetic.annotate import label_map
 from downstream.synthetic.bank import texture_bank
 from downstream.synthetic.classes import SEGMENTATION_CLASSES
-from downstream.synthetic.layouts.job import Job, numbered
-from downstream.synthetic.picture_files import write_jpeg, write_png
+from downstream.synthetic.layouts.item import Item, numbered, random_stream, write_jpeg, write_png
 from downstream.synthetic.render import render
 from downstream.synthetic.sampler import STILL_LIFE, draw_scene
 from downstream.synthetic.scene import Scene
 from downstream.synthetic.sizes import WorldSize
-from downstream.synthetic.streams import random_stream
 
 ROOT = 'ade/ADEChallengeData2016'
 SPLITS = {'training': 'train', 'validation': 'val'}
 
 
-def jobs(size: WorldSize) -> list[Job]:
+def items(size: WorldSize) -> list[Item]:
     return [
         *numbered('segmentation', 'training', size.segmentation_train),
         *numbered('segmentation', 'validation', size.segmentation_val),
@@ -32,19 +30,19 @@ def draw(seed: int, split: str, index: int) -> Scene:
     return draw_scene(random_stream(seed, f'{ROOT}/{split}', index), STILL_LIFE)
 
 
-def write(root: Path, job: Job, size: WorldSize, seed: int) -> None:
-    scene = draw(seed, job.split, job.index)
+def write(root: Path, item: Item, size: WorldSize, seed: int) -> None:
+    scene = draw(seed, item.split, item.index)
     side = size.segmentation_px
     rendering = render(scene, (side, side), texture_bank(seed))
-    name = f'ADE_{SPLITS[job.split]}_{job.index + 1:08d}'
-    folders = [root / ROOT / kind / job.split for kind in ('images', 'annotations')]
+    name = f'ADE_{SPLITS[item.split]}_{item.index + 1:08d}'
+    folders = [root / ROOT / kind / item.split for kind in ('images', 'annotations')]
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
     write_jpeg(folders[0] / f'{name}.jpg', rendering.image)
     write_png(folders[1] / f'{name}.png', label_map(scene, rendering))
 
 
-def finish(root: Path, size: WorldSize, records: list[tuple[Job, None]]) -> dict:
+def finish(root: Path, size: WorldSize, records: list[tuple[Item, None]]) -> dict:
     return {
         'root': ROOT,
         'train': 'training',

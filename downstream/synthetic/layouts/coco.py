@@ -6,19 +6,17 @@ from pathlib import Path
 from downstream.synthetic.annotate import coco_annotations
 from downstream.synthetic.bank import texture_bank
 from downstream.synthetic.classes import OBJECT_CLASSES, object_label
-from downstream.synthetic.layouts.job import Job, numbered
-from downstream.synthetic.picture_files import write_jpeg
+from downstream.synthetic.layouts.item import Item, numbered, random_stream, write_jpeg
 from downstream.synthetic.render import render
 from downstream.synthetic.sampler import STILL_LIFE, draw_scene
 from downstream.synthetic.scene import Scene
 from downstream.synthetic.sizes import WorldSize
-from downstream.synthetic.streams import random_stream
 
 ROOT = 'coco'
 SPLITS = ('train2017', 'val2017')
 
 
-def jobs(size: WorldSize) -> list[Job]:
+def items(size: WorldSize) -> list[Item]:
     return [
         *numbered('detection', SPLITS[0], size.detection_train),
         *numbered('detection', SPLITS[1], size.detection_val),
@@ -30,22 +28,22 @@ def draw(seed: int, split: str, index: int) -> Scene:
     return draw_scene(random_stream(seed, f'{ROOT}/{split}', index), STILL_LIFE)
 
 
-def write(root: Path, job: Job, size: WorldSize, seed: int) -> list[dict]:
+def write(root: Path, item: Item, size: WorldSize, seed: int) -> list[dict]:
     """Returns the picture's annotations."""
-    scene = draw(seed, job.split, job.index)
+    scene = draw(seed, item.split, item.index)
     side = size.detection_px
     rendering = render(scene, (side, side), texture_bank(seed))
-    path = root / ROOT / job.split / _file_name(job.index)
+    path = root / ROOT / item.split / _file_name(item.index)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_jpeg(path, rendering.image)
     return coco_annotations(scene, rendering)
 
 
-def finish(root: Path, size: WorldSize, records: list[tuple[Job, list[dict]]]) -> dict:
+def finish(root: Path, size: WorldSize, records: list[tuple[Item, list[dict]]]) -> dict:
     section = {'root': ROOT}
     for split, use in zip(SPLITS, ('train', 'val')):
         content = _instances(
-            [(job.index, found) for job, found in records if job.split == split],
+            [(item.index, found) for item, found in records if item.split == split],
             size.detection_px,
         )
         path = root / ROOT / 'annotations' / f'instances_{split}.json'

@@ -4,18 +4,16 @@ from pathlib import Path
 
 from downstream.synthetic.bank import texture_bank
 from downstream.synthetic.classes import OBJECT_CLASSES, object_label, wnid
-from downstream.synthetic.layouts.job import Job, numbered
-from downstream.synthetic.picture_files import write_jpeg
+from downstream.synthetic.layouts.item import Item, numbered, random_stream, write_jpeg
 from downstream.synthetic.render import render
 from downstream.synthetic.sampler import PORTRAIT, draw_scene
 from downstream.synthetic.scene import Scene
 from downstream.synthetic.sizes import WorldSize
-from downstream.synthetic.streams import random_stream
 
 ROOT = 'imagenet'
 
 
-def jobs(size: WorldSize) -> list[Job]:
+def items(size: WorldSize) -> list[Item]:
     return [
         *numbered('pretrain', 'train', size.pretrain_train),
         *numbered('pretrain', 'val', size.pretrain_val),
@@ -33,16 +31,16 @@ def draw(seed: int, split: str, index: int) -> Scene:
     return draw_scene(rng, PORTRAIT, dominant=label_of(index))
 
 
-def write(root: Path, job: Job, size: WorldSize, seed: int) -> None:
-    scene = draw(seed, job.split, job.index)
+def write(root: Path, item: Item, size: WorldSize, seed: int) -> None:
+    scene = draw(seed, item.split, item.index)
     side = size.pretrain_px
-    folder = wnid(label_of(job.index))
-    path = root / ROOT / job.split / folder / f'{folder}_{job.index + 1:06d}.JPEG'
+    folder = wnid(label_of(item.index))
+    path = root / ROOT / item.split / folder / f'{folder}_{item.index + 1:06d}.JPEG'
     path.parent.mkdir(parents=True, exist_ok=True)
     write_jpeg(path, render(scene, (side, side), texture_bank(seed)).image)
 
 
-def finish(root: Path, size: WorldSize, records: list[tuple[Job, None]]) -> dict:
+def finish(root: Path, size: WorldSize, records: list[tuple[Item, None]]) -> dict:
     lines = [f'{wnid(object_label(i))} {c.name}\n' for i, c in enumerate(OBJECT_CLASSES)]
     (root / ROOT / 'classes.txt').write_text(''.join(lines))
     return {'root': f'{ROOT}/train'}

@@ -6,22 +6,19 @@ Boxes are x,y,w,h in whole pixels counted from 0; 0,0,0,0 where the target is ab
 
 from pathlib import Path
 
+from downstream.synthetic.annotate import frame_truth
 from downstream.synthetic.bank import texture_bank
 from downstream.synthetic.classes import OBJECT_CLASSES
-from downstream.synthetic.layouts.job import Job, numbered
-from downstream.synthetic.motion import Sequence
-from downstream.synthetic.picture_files import write_jpeg
+from downstream.synthetic.layouts.item import Item, numbered, random_stream, write_jpeg
 from downstream.synthetic.render import render
-from downstream.synthetic.sequences import EVENTS, draw_sequence
+from downstream.synthetic.sequences import EVENTS, Sequence, draw_sequence
 from downstream.synthetic.sizes import WorldSize
-from downstream.synthetic.streams import random_stream
-from downstream.synthetic.truth import frame_truth
 
 ROOT = 'lasot'
 LISTS = ('training_set.txt', 'testing_set.txt')
 
 
-def jobs(size: WorldSize) -> list[Job]:
+def items(size: WorldSize) -> list[Item]:
     frames = sum(size.frames) // 2
     return [
         *numbered('tracking', 'train', size.tracking_train, frames),
@@ -44,10 +41,10 @@ def draw(seed: int, split: str, index: int, size: WorldSize) -> Sequence:
     )
 
 
-def write(root: Path, job: Job, size: WorldSize, seed: int) -> str:
+def write(root: Path, item: Item, size: WorldSize, seed: int) -> str:
     """Returns the sequence's name."""
-    sequence = draw(seed, job.split, job.index, size)
-    name = sequence_name(job, size)
+    sequence = draw(seed, item.split, item.index, size)
+    name = sequence_name(item, size)
     folder = root / ROOT / name.rsplit('-', 1)[0] / name
     (folder / 'img').mkdir(parents=True, exist_ok=True)
     truths = []
@@ -64,17 +61,17 @@ def write(root: Path, job: Job, size: WorldSize, seed: int) -> str:
     return name
 
 
-def sequence_name(job: Job, size: WorldSize) -> str:
+def sequence_name(item: Item, size: WorldSize) -> str:
     """CATEGORY-N: numbers go on from the training to the test sequences of a category."""
-    category = job.index % len(OBJECT_CLASSES)
-    earlier = job.index // len(OBJECT_CLASSES)
-    if job.split == 'test':
+    category = item.index % len(OBJECT_CLASSES)
+    earlier = item.index // len(OBJECT_CLASSES)
+    if item.split == 'test':
         earlier += len(range(category, size.tracking_train, len(OBJECT_CLASSES)))
     return f'{OBJECT_CLASSES[category].name}-{earlier + 1}'
 
 
-def finish(root: Path, size: WorldSize, records: list[tuple[Job, str]]) -> dict:
+def finish(root: Path, size: WorldSize, records: list[tuple[Item, str]]) -> dict:
     for split, file in zip(('train', 'test'), LISTS):
-        names = ''.join(f'{name}\n' for job, name in records if job.split == split)
+        names = ''.join(f'{name}\n' for item, name in records if item.split == split)
         (root / ROOT / file).write_text(names)
     return {'root': ROOT, 'train_list': LISTS[0], 'test_list': LISTS[1]}

@@ -3,8 +3,8 @@ import shutil
 
 import pytest
 
-from downstream.detection.data import describe, read_split
-from mim_backbones.data_spec import DetectionData
+from downstream.detection import data as module
+from downstream.detection.data import DetectionData, describe, read_split
 from mim_backbones.errors import UserError
 
 TRAIN = 'annotations/instances_train2017.json'
@@ -31,6 +31,24 @@ def test_card_counts_and_fingerprint(data):
     assert describe(data).fingerprint == card.fingerprint
     edit(data, VAL, lambda content: content['annotations'].pop())
     assert describe(data).fingerprint != card.fingerprint
+
+
+def test_what_must_be_there(data):
+    assert all(path.exists() for path in data.wanted())
+    assert len(data.wanted()) == 5
+
+
+def test_a_file_is_parsed_once_until_it_changes(data, monkeypatch):
+    read = []
+    parse = module.read_json
+    monkeypatch.setattr(module, 'read_json', lambda file: read.append(file.name) or parse(file))
+    module._read_file.cache_clear()
+    card = describe(data)
+    assert describe(data).classes == card.classes
+    assert len(read) == 2
+    edit(data, TRAIN, lambda content: content['images'].pop())
+    assert describe(data).train == card.train - 1
+    assert len(read) == 3
 
 
 def test_classes_follow_the_file(data):

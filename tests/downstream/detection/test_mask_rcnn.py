@@ -37,7 +37,6 @@ def overfit_spec(world):
 def test_mask_rcnn_learns_eight_images_by_heart(world, weights, make_job, train_job, tmp_path):
     job = make_job('detection', weights, options=schedule(160))
     found = train_job(job, overfit_spec(world))
-    assert found.primary == 'mask_mAP'
     assert found.metrics['box_mAP'] > 20, found.metrics
     assert found.metrics['mask_mAP'] > 15, found.metrics
     assert isinstance(found.units, DetectionUnits)

@@ -7,6 +7,8 @@ from pycocotools import mask as rle
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from downstream.detection.matching import match
+from downstream.detection.metric import average_precision
 from downstream.detection.units import IOU_THRESHOLDS, DetectionUnits, MatchTable
 from downstream.results.bootstrap import draw_weights
 from downstream.results.load_units import load_units
@@ -41,6 +43,12 @@ def random_world(seed, images=12, categories=3, first_id=1):
     return _dataset(truth, range(1, images + 1), categories), found
 
 
+def scored(coco, found, **chosen):
+    matches = match(coco, found, **chosen)
+    tables = {name: ranges['all'] for name, ranges in matches.tables.items()}
+    return DetectionUnits(matches.names, matches.num_gt['all'], tables)
+
+
 def _random_box(rng):
     x, y = rng.integers(0, SIDE - 20, 2)
     w, h = rng.integers(6, 20, 2)
@@ -53,9 +61,9 @@ def _shaken(rng, box):
     return [int(x), int(y), int(w), int(h)]
 
 
-def _rectangle(box):
+def _rectangle(box, side=SIDE):
     x, y, w, h = box
-    mask = np.zeros((SIDE, SIDE), np.uint8, order='F')
+    mask = np.zeros((side, side), np.uint8, order='F')
     mask[y : y + h, x : x + w] = 1
     return rle.encode(mask)
 
@@ -66,11 +74,11 @@ def _detect(found, rng, image, category, box):
     found['segm'].append({**entry, 'segmentation': _rectangle(box)})
 
 
-def _dataset(truth, images, categories):
+def _dataset(truth, images, categories, side=SIDE):
     coco = COCO()
     coco.dataset = {
         'info': {},
-        'images': [{'id': image, 'height': SIDE, 'width': SIDE} for image in images],
+        'images': [{'id': image, 'height': side, 'width': side} for image in images],
         'annotations': truth,
         'categories': [{'id': k, 'name': str(k)} for k in range(1, categories + 1)],
     }
@@ -79,8 +87,9 @@ def _dataset(truth, images, categories):
     return coco
 
 
-def oracle(coco, found):
-    """pycocotools' own AP and AP50, in percent."""
+def oracle(coco, found, wanted=('mAP', 'mAP_50')):
+    """pycocotools' own AP, in percent."""
+    places = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
     scores = {}
     for kind, name in (('bbox', 'box'), ('segm', 'mask')):
         with redirect_stdout(io.StringIO()):
@@ -88,8 +97,7 @@ def oracle(coco, found):
             evaluator.evaluate()
             evaluator.accumulate()
             evaluator.summarize()
-        scores[f'{name}_mAP'] = 100 * evaluator.stats[0]
-        scores[f'{name}_mAP_50'] = 100 * evaluator.stats[1]
+        scores |= {f'{name}_{k}': 100 * evaluator.stats[places.index(k)] for k in wanted}
     return scores
 
 
@@ -113,15 +121,13 @@ def repeated(coco, found, weights):
 @pytest.mark.parametrize('seed', range(8))
 def test_equals_pycocotools_with_every_image_once(seed):
     coco, found = random_world(seed)
-    assert DetectionUnits.from_coco(coco, found).observed() == pytest.approx(
-        oracle(coco, found), abs=1e-6
-    )
+    assert scored(coco, found).observed() == pytest.approx(oracle(coco, found), abs=1e-6)
 
 
 @pytest.mark.parametrize('seed', range(8))
 def test_equals_pycocotools_on_really_repeated_images(seed):
     coco, found = random_world(seed)
-    units = DetectionUnits.from_coco(coco, found)
+    units = scored(coco, found)
     weights = draw_weights(len(units), 4, seed)
     scores = units.score(weights)
     for r, row in enumerate(weights):
@@ -131,13 +137,35 @@ def test_equals_pycocotools_on_really_repeated_images(seed):
         )
 
 
+def enlarged(coco, found, factors=(1, 4, 8)):
+    """Images 1, 4, 8 times as large in turn: small, medium and large objects."""
+    truth = []
+    for entry in [*coco.dataset['annotations'], *found['bbox'], *found['segm']]:
+        factor = factors[entry['image_id'] % len(factors)]
+        box = entry.get('bbox') or rle.toBbox(entry['segmentation']).tolist()
+        box = [round(factor * side) for side in box]
+        entry |= {'bbox': box} if 'bbox' in entry else {}
+        if 'segmentation' in entry:
+            entry['segmentation'] = _rectangle(box, SIDE * factor)
+        if 'area' in entry:
+            truth.append({**entry, 'area': box[2] * box[3]})
+    return _dataset(truth, list(coco.imgs), len(coco.cats), SIDE * max(factors)), found
+
+
+@pytest.mark.parametrize('seed', range(6))
+def test_every_figure_of_the_metric_equals_pycocotools(seed):
+    coco, found = enlarged(*random_world(seed, images=24))
+    wanted = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
+    ours = average_precision(match(coco, found))
+    assert ours == pytest.approx(oracle(coco, found, wanted), abs=1e-6)
+    assert len(set(ours.values())) >= 6
+
+
 def test_equal_scores_keep_the_order_of_pycocotools():
     coco, found = random_world(3, images=30)
     for entry in found['bbox'] + found['segm']:
         entry['score'] = round(entry['score'], 1)
-    assert DetectionUnits.from_coco(coco, found).observed() == pytest.approx(
-        oracle(coco, found), abs=1e-6
-    )
+    assert scored(coco, found).observed() == pytest.approx(oracle(coco, found), abs=1e-6)
 
 
 def test_more_than_100_detections_in_an_image_are_cut_as_in_pycocotools():
@@ -145,16 +173,14 @@ def test_more_than_100_detections_in_an_image_are_cut_as_in_pycocotools():
     rng = np.random.default_rng(0)
     for _ in range(300):
         _detect(found, rng, 1, 1, _random_box(rng))
-    assert DetectionUnits.from_coco(coco, found).observed() == pytest.approx(
-        oracle(coco, found), abs=1e-6
-    )
+    assert scored(coco, found).observed() == pytest.approx(oracle(coco, found), abs=1e-6)
 
 
 def test_annotation_id_0_counts_as_any_other():
     coco, found = random_world(5)
     from_zero, _ = random_world(5, first_id=0)
-    expected = DetectionUnits.from_coco(coco, found).observed()
-    assert DetectionUnits.from_coco(from_zero, found).observed() == expected
+    expected = scored(coco, found).observed()
+    assert scored(from_zero, found).observed() == expected
 
 
 def test_hand_worked_average_precision():
@@ -180,15 +206,13 @@ def test_hand_worked_average_precision():
 
 def test_no_detection_at_all_scores_0():
     coco, _ = random_world(6)
-    scores = DetectionUnits.from_coco(coco, {'bbox': [], 'segm': []}).observed()
+    scores = scored(coco, {'bbox': [], 'segm': []}).observed()
     assert scores == {'box_mAP': 0, 'box_mAP_50': 0, 'mask_mAP': 0, 'mask_mAP_50': 0}
 
 
 def test_boxes_alone_and_a_chosen_part_of_the_data():
     coco, found = random_world(7)
-    units = DetectionUnits.from_coco(
-        coco, {'bbox': found['bbox']}, image_ids=[2, 5, 9], category_ids=[1]
-    )
+    units = scored(coco, {'bbox': found['bbox']}, image_ids=[2, 5, 9], category_ids=[1])
     assert units.metrics == ('box_mAP', 'box_mAP_50')
     assert units.names == ('2', '5', '9')
     assert units.num_gt.shape == (3, 1)
@@ -197,27 +221,27 @@ def test_boxes_alone_and_a_chosen_part_of_the_data():
 def test_leaves_the_callers_detections_alone():
     coco, found = random_world(0)
     keys = set(found['bbox'][0])
-    DetectionUnits.from_coco(coco, found)
+    scored(coco, found)
     assert set(found['bbox'][0]) == keys
 
 
 def test_prints_nothing(capsys):
-    DetectionUnits.from_coco(*random_world(0))
+    scored(*random_world(0))
     assert capsys.readouterr().out == ''
 
 
 def test_wrong_input_is_refused():
     coco, found = random_world(0)
     with pytest.raises(ValueError, match='image 999'):
-        DetectionUnits.from_coco(coco, {'bbox': [{**found['bbox'][0], 'image_id': 999}]})
+        scored(coco, {'bbox': [{**found['bbox'][0], 'image_id': 999}]})
     with pytest.raises(ValueError, match='keypoints'):
-        DetectionUnits.from_coco(coco, {'keypoints': []})
+        scored(coco, {'keypoints': []})
     with pytest.raises(ValueError, match=r'expected \(resamples, 12\)'):
-        DetectionUnits.from_coco(coco, found).score(np.ones(12))
+        scored(coco, found).score(np.ones(12))
 
 
 def test_comes_back_from_its_file(tmp_path):
-    units = DetectionUnits.from_coco(*random_world(1))
+    units = scored(*random_world(1))
     again = load_units(units.save(tmp_path / 'x.units.npz'))
     assert again.names == units.names
     assert again.observed() == units.observed()

@@ -1,4 +1,4 @@
-"""The recipes through tools/train.py and tools/test.py, OpenMMLab's way."""
+"""Smoke recipes through tools/train.py and tools/test.py, and for every family through eval."""
 
 import os
 import subprocess
@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from downstream.detection.data import class_names
-from downstream.evaluation.protocols import PROTOCOLS, find_protocol, recipe_path
+from downstream.detection.task import TASK as DETECTION
+from downstream.evaluation.protocols import find_protocol
+from downstream.task import find_task
 from mim_backbones.data_spec import load_data_spec
-from mim_backbones.errors import UserError
 
 ROOT = Path(__file__).parents[3]
 
@@ -40,7 +40,7 @@ def data_options(task: str, world: Path) -> list[str]:
     ]
     if task == 'detection':
         root, file = spec.detection.root, spec.detection.root / spec.detection.val_annotations
-        classes = class_names(spec.detection)
+        classes = DETECTION.describe(spec.detection).classes
         options += [f'{split}_evaluator.ann_file={file}' for split in ('val', 'test')]
         heads = ('roi_head.bbox_head', 'roi_head.mask_head')
     else:
@@ -54,20 +54,36 @@ def data_options(task: str, world: Path) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize(('task', 'metric'), [('detection', 'mask_mAP'), ('segmentation', 'mIoU')])
 def test_train_validate_and_test(world, tmp_path, task, metric):
-    recipe = recipe_path(find_protocol(task, 'smoke'))
+    recipe = find_protocol(task, 'smoke', 'vit').path
     given = ['--work-dir', tmp_path, '--cfg-options', *data_options(task, world)]
     assert f'{metric}: ' in tool('train.py', recipe, *given)
     assert f'{metric}: ' in tool('test.py', recipe, tmp_path / 'iter_2.pth', *given)
 
 
-def test_every_protocol_has_its_recipe():
-    for protocol in PROTOCOLS:
-        assert recipe_path(protocol).is_file()
-    assert len({(p.task, p.protocol.tier) for p in PROTOCOLS}) == len(PROTOCOLS)
+SWIN = {'type': 'mim_backbones.MIMSwin', 'img_size': 64, 'window_size': 4, 'mask_token': True,
+        'arch': {'embed_dim': 24, 'depths': (1, 2, 1, 1), 'num_heads': (1, 2, 4, 8)}}  # fmt: skip
+HIERA = {'type': 'mim_backbones.MIMHiera', 'img_size': 64, 'q_pool': 2, 'mask_token': True,
+         'arch': {'embed_dim': 24, 'depths': (1, 1, 2, 1), 'num_heads': 1}}  # fmt: skip
+FAMILIES = {'swin': SWIN, 'swin-v2': {**SWIN, 'version': 2}, 'hiera': HIERA}
 
 
-def test_unknown_task_and_tier_are_named():
-    with pytest.raises(UserError, match="no task 'pose'; known: detection"):
-        find_protocol('pose', 'smoke')
-    with pytest.raises(UserError, match="no tier 'gold'; known: smoke"):
-        find_protocol('detection', 'gold')
+@pytest.mark.slow
+@pytest.mark.parametrize('task', ['detection', 'segmentation'])
+@pytest.mark.parametrize('family', FAMILIES)
+def test_every_family_trains_and_scores(family, task, world, make_job, train_job, tmp_path):
+    import torch
+
+    from mim_backbones.registry import MODELS
+
+    recorded, file = FAMILIES[family], tmp_path / 'epoch_1.pth'
+    state = MODELS.build(dict(recorded)).state_dict()
+    record = {'method': 'SimMIM', 'backbone': recorded}
+    content = {f'backbone.{key}': value for key, value in state.items()}
+    torch.save({'state_dict': content, 'meta': {'mimbench': record}}, file)
+    options = {'train_cfg.max_iters': 2, 'train_dataloader.batch_size': 2}
+    job = make_job(task, file, backbone=recorded, options=options)
+    assert job.protocol.family == family.partition('-')[0]
+    found = train_job(job, load_data_spec(world))
+    assert find_task(task).primary(found.metrics)
+    assert len(found.units) == 4
+    assert found.pictures

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from downstream.segmentation.data import describe, read_split
-from mim_backbones.data_spec import SegmentationData, load_data_spec
+from downstream.segmentation.data import SegmentationData, describe, image_suffix, read_split
+from mim_backbones.data_spec import load_data_spec
 from mim_backbones.errors import UserError
 
 
@@ -14,13 +14,16 @@ from mim_backbones.errors import UserError
 def data(world, tmp_path):
     root = tmp_path / 'ade'
     shutil.copytree(world / 'ade' / 'ADEChallengeData2016', root)
-    return replace(load_data_spec(world).segmentation, root=root)
+    section = replace(load_data_spec(world).segmentation, root=root)
+    return SegmentationData(**vars(section))
 
 
 def test_card_counts_and_fingerprint(data):
     card = describe(data)
     assert (card.train, card.val) == (8, 4)
-    assert read_split(data, 'training').suffix == '.jpg'
+    assert card.classes == data.classes
+    assert all(path.is_dir() for path in data.wanted())
+    assert read_split(data, 'training').suffix == image_suffix(data, 'training') == '.jpg'
     next((data.root / 'images' / 'validation').iterdir()).rename(
         data.root / 'images' / 'validation' / 'renamed.jpg'
     )

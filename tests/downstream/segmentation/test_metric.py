@@ -1,7 +1,9 @@
+import numpy as np
 import pytest
 import torch
 
-from downstream.segmentation.metric import PixelIoU
+from downstream.segmentation import metric
+from downstream.segmentation.metric import PixelIoU, pixel_counts
 from mim_backbones.errors import UserError
 
 CLASSES = ('sky', 'road', 'car')
@@ -58,3 +60,67 @@ def test_equals_mmsegs_metric():
 def test_a_label_that_is_no_class_names_the_file():
     with pytest.raises(UserError, match=r'bad\.png'):
         run([sample('bad', [[0, 1]], [[0, 7]])])
+
+
+# ------------------------------------------------ the joint histogram
+
+
+def loop_over_classes(prediction, label, num_classes, ignore_index):
+    valid = label != ignore_index
+    return [
+        [np.sum(valid & (prediction == c) & (label == c)) for c in range(num_classes)],
+        [np.sum(valid & (prediction == c)) for c in range(num_classes)],
+        [np.sum(valid & (label == c)) for c in range(num_classes)],
+    ]
+
+
+@pytest.mark.parametrize('ignore_index', [255, 0])
+@pytest.mark.parametrize('dtype', [np.uint8, np.int64])
+def test_equals_a_loop_over_the_classes(dtype, ignore_index):
+    rng = np.random.default_rng(0)
+    prediction = rng.integers(0, 19, (2, 33, 47)).astype(dtype)
+    label = rng.integers(0, 19, (2, 33, 47)).astype(dtype)
+    label[0, :9] = ignore_index
+    expected = loop_over_classes(prediction, label, 19, ignore_index)
+    np.testing.assert_array_equal(pixel_counts(prediction, label, 19, ignore_index), expected)
+    tensors = torch.from_numpy(prediction), torch.from_numpy(label)
+    np.testing.assert_array_equal(pixel_counts(*tensors, 19, ignore_index), expected)
+
+
+def test_the_gpu_path_counts_the_same():
+    rng = np.random.default_rng(1)
+    prediction, label = rng.integers(0, 5, (2, 40, 40))
+    label[:4] = 255
+    bins, seen = metric._count_numpy(prediction, label, 5, 255)
+    same, seen_too = metric._count_torch(
+        torch.from_numpy(prediction), torch.from_numpy(label), 5, 255
+    )
+    np.testing.assert_array_equal(bins, same)
+    assert seen == seen_too
+
+
+def test_uint8_does_not_overflow():
+    # class 149 of 150: the pair's number is 22499, far above 255
+    prediction = label = np.full((4, 4), 149, np.uint8)
+    counts = pixel_counts(prediction, label, 150, 255)
+    assert counts.intersect[149] == counts.predicted[149] == counts.labelled[149] == 16
+
+
+def test_inputs_stay_as_they_are():
+    label = np.array([[0, 255]], np.int32)
+    pixel_counts(np.zeros((1, 2), np.int32), label, 2, 255)
+    assert label.tolist() == [[0, 255]]
+
+
+@pytest.mark.parametrize(
+    ('prediction', 'label', 'message'),
+    [
+        ([[0, 1]], [[0, 3]], 'a label is not in 0..2'),
+        ([[0, 3]], [[0, 1]], 'a predicted class is not in 0..2'),
+        ([[0, -1]], [[0, 1]], 'a predicted class is not in 0..2'),
+        ([[0, 1]], [[0], [1]], 'resize the prediction'),
+    ],
+)
+def test_what_is_no_class_is_refused(prediction, label, message):
+    with pytest.raises(ValueError, match=message):
+        pixel_counts(np.array(prediction), np.array(label), 3, 255)

@@ -27,7 +27,6 @@ def overfit_spec(world):
 def test_upernet_learns_eight_images_by_heart(world, weights, make_job, train_job, tmp_path):
     job = make_job('segmentation', weights, options=FAST)
     found = train_job(job, overfit_spec(world))
-    assert found.primary == 'mIoU'
     assert found.metrics['mIoU'] > 25, found.metrics
     assert found.metrics['aAcc'] > 70, found.metrics
     assert isinstance(found.units, SegmentationUnits)

@@ -158,7 +158,7 @@ def test_the_command_prints_json(tmp_path):
     arguments = [out, '--size', 'tiny', '--only', 'detection', '--workers', '1', '--json']
     first = CliRunner().invoke(synth, arguments)
     printed = json.loads(first.stdout)
-    assert printed['jobs'] == {'detection/train2017': 8, 'detection/val2017': 4}
+    assert printed['counts'] == {'detection/train2017': 8, 'detection/val2017': 4}
     assert printed['pictures_per_second_per_worker'] > 0
     again = json.loads(CliRunner().invoke(synth, arguments).stdout)
     assert again['already_there']

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from downstream.synthetic.classes import OBJECT_CLASSES, STUFF_CLASSES
+from downstream.synthetic.layouts.item import random_stream
 from downstream.synthetic.sampler import PORTRAIT, STILL_LIFE, draw_scene
 from downstream.synthetic.shapes import SHAPES, draw_shape
-from downstream.synthetic.streams import random_stream
 
 numbers = st.integers(0, 2**32)
 

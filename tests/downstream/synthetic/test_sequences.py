@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
+from downstream.synthetic.annotate import frame_truth
 from downstream.synthetic.bank import texture_bank
 from downstream.synthetic.layouts import lasot
 from downstream.synthetic.render import render
 from downstream.synthetic.sizes import SIZES
-from downstream.synthetic.truth import frame_truth
 
 SIZE = SIZES['small']
 

@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from downstream.tracking.data import LasotSequences, check_split, read_sequence, read_sequences
+from downstream.tracking.data import (
+    TrackingData,
+    check_split,
+    describe,
+    read_boxes,
+    read_sequence,
+    read_sequences,
+)
+from downstream.tracking.metric import write_boxes
+from downstream.tracking.sequences import LasotSequences
 from mim_backbones.errors import UserError
 
 
@@ -16,6 +25,28 @@ def test_sequences_of_a_list(make_lasot):
     x, y, w, h = first.boxes[3].astype(int).tolist()
     assert first.read_frame(3)[y + h // 2, x + w // 2].argmax() == 0  # RGB: the square is red-most
     assert len(LasotSequences(str(root))) == 1
+
+
+def test_tested_sequences_come_longest_first(make_lasot):
+    root = make_lasot(train=1, test=3)
+    for number, keep in ((1, 5), (2, 9), (3, 9)):
+        folder = root / 'tile' / f'tile-{number}'
+        lines = (folder / 'groundtruth.txt').read_text().splitlines()[:keep]
+        (folder / 'groundtruth.txt').write_text('\n'.join(lines))
+        for flags in ('full_occlusion.txt', 'out_of_view.txt'):
+            (folder / flags).write_text(','.join(['0'] * keep))
+    found = LasotSequences(str(root)).sequences
+    assert [one.name for one in found] == ['tile-2', 'tile-3', 'tile-1']
+
+
+def test_card_and_what_must_be_there(make_lasot):
+    root = make_lasot(train=2, test=1)
+    data = TrackingData(root)
+    assert all(path.exists() for path in data.wanted())
+    card = describe(data)
+    assert (card.train, card.val) == (2, 1)
+    (root / 'tile' / 'tile-1' / 'nlp.txt').write_text('a tile')
+    assert describe(data).fingerprint != card.fingerprint
 
 
 @pytest.mark.parametrize(
@@ -77,3 +108,34 @@ def test_real_sequences(shared):
         assert sequence.visible.all()
         assert 0 <= x + w / 2 <= width
         assert 0 <= y + h / 2 <= height
+
+
+@pytest.mark.parametrize(
+    'text', ['1,2,3,4.5\n5,6,7,8\n', '1\t2\t3\t4.5\n5\t6\t7\t8', '1 2 3 4.5\n5  6 7 8\n\n']
+)
+def test_comma_tab_and_blank(tmp_path, text):
+    (tmp_path / 'boxes.txt').write_text(text)
+    assert read_boxes(tmp_path / 'boxes.txt').tolist() == [[1, 2, 3, 4.5], [5, 6, 7, 8]]
+
+
+def test_round_trip_keeps_three_decimals(tmp_path):
+    boxes = np.array([[1.23456, 2, 3, 4], [0, 0, 10.5, 1e3]])
+    write_boxes(tmp_path / 'run' / 'car-1.txt', boxes)
+    assert (tmp_path / 'run' / 'car-1.txt').read_text().startswith('1.235\t2.000\t3.000\t4.000\n')
+    np.testing.assert_allclose(read_boxes(tmp_path / 'run' / 'car-1.txt'), boxes, atol=5e-4)
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [('', 'empty'), ('1,2,3\n', 'line 1 has 3 values'), ('1,2,3,x\n', 'not a list of boxes')],
+)
+def test_bad_files_are_named(tmp_path, text, message):
+    (tmp_path / 'boxes.txt').write_text(text)
+    with pytest.raises(UserError, match=message) as caught:
+        read_boxes(tmp_path / 'boxes.txt')
+    assert 'boxes.txt' in str(caught.value)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(UserError, match=r'none\.txt: cannot be read'):
+        read_boxes(tmp_path / 'none.txt')

@@ -4,9 +4,9 @@ from mmengine.optim import OptimWrapper
 from torch.utils.data import DataLoader
 
 from downstream.tracking.data import read_sequences
-from downstream.tracking.lockstep import track_sequences
-from downstream.tracking.metrics import dataset_scores, frame_errors, sequence_curves
+from downstream.tracking.metric import dataset_scores, frame_errors, sequence_curves
 from downstream.tracking.pairs import LasotPairs
+from downstream.tracking.tracker import track_sequences
 
 SMALL = {'template_size': 32, 'search_size': 64, 'min_frames': 5}
 NO_CHANGES = {'gray': 0, 'flip': 0, 'branch_flip': 0, 'brightness': 0}

@@ -3,9 +3,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from downstream.tracking.frame_cache import FrameCache
-from downstream.tracking.pair_sampling import Augment, BoxJitter, sample_frames
-from downstream.tracking.pairs import LasotPairs
+from downstream.tracking.pairs import Augment, BoxJitter, LasotPairs, sample_frames
+from downstream.tracking.sequences import FrameCache
 from mim_backbones.errors import UserError
 
 SMALL = {'template_size': 32, 'search_size': 64, 'min_frames': 5, 'length': 64}

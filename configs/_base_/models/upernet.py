@@ -1,9 +1,9 @@
-"""UperNet on a plain ViT: four blocks become strides 4, 8, 16, 32, sized for pictures of 128 px.
+"""UperNet sized for pictures of 128 px; a recipe adds backbone and neck.
 
-    ViT blocks -> deconvolution / identity / pooling -> pyramid pooling + FPN head, FCN head beside
-    head: UperNet, arXiv 1807.10221; pyramid from blocks: BEiT, arXiv 2106.08254, ADE20K set-up
+    four maps of strides 4, 8, 16, 32 -> pyramid pooling + FPN head, FCN head on the third beside it
+    head: UperNet, arXiv 1807.10221
 
-Class count, ignored label, backbone and patch size follow the data and the checkpoint.
+Class count and ignored label follow the data, channels the backbone.
 """
 
 num_classes = 8
@@ -22,19 +22,6 @@ model = dict(
         pad_val=0,
         seg_pad_val=255,
         test_cfg=dict(size_divisor=32)),
-    backbone=dict(
-        type='mim_backbones.MIMViT',
-        arch=dict(embed_dim=192, depth=6, num_heads=3),
-        img_size=128,
-        patch_size=8,
-        out_indices=(0, 2, 3, 5),
-        drop_path_rate=0.0,
-        init_cfg=dict(type='Pretrained', checkpoint=None)),
-    neck=dict(
-        type='mim_backbones.BlockPyramid',
-        in_channels=192,
-        patch_size=8,
-        strides=(4, 8, 16, 32)),
     decode_head=dict(
         type='UPerHead',
         in_channels=[192] * 4,

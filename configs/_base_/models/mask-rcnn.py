@@ -1,10 +1,10 @@
-"""Mask R-CNN on a plain ViT with ViTDet's simple pyramid, sized for pictures of 128 px.
+"""Mask R-CNN sized for pictures of 128 px; a recipe adds backbone and neck.
 
-    ViT, windowed and global blocks -> strides 8, 16, 32 -> RPN -> boxes and masks
-    plain-ViT detection: ViTDet, arXiv 2203.16527, section 3; heads: Mask R-CNN, arXiv 1703.06870
+    pyramid of strides 8, 16, 32 -> RPN -> boxes and masks
+    heads: Mask R-CNN, arXiv 1703.06870
 
-Anchors of 24, 48 and 96 px; 48 regions per image, pooled from stride 8; box and mask regression are
-shared by the classes, since there are few labels. Class count, backbone and patch size follow the data and the checkpoint.
+Anchors of three strides; 48 regions per image, pooled from the finest level; box and mask
+regression are shared by the classes, since there are few labels. The class count follows the data.
 """
 
 num_classes = 8
@@ -23,22 +23,6 @@ model = dict(
         bgr_to_rgb=True,
         pad_mask=True,
         pad_size_divisor=32),
-    backbone=dict(
-        type='mim_backbones.MIMViT',
-        arch=dict(embed_dim=192, depth=6, num_heads=3),
-        img_size=128,
-        patch_size=8,
-        cls_token=False,
-        window_size=8,
-        global_blocks=(2, 5),
-        drop_path_rate=0.0,
-        init_cfg=dict(type='Pretrained', checkpoint=None)),
-    neck=dict(
-        type='mim_backbones.SimpleFeaturePyramid',
-        in_channels=192,
-        out_channels=channels,
-        patch_size=8,
-        strides=strides),
     rpn_head=dict(
         type='RPNHead',
         in_channels=channels,
