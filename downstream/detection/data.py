@@ -7,8 +7,23 @@ from typing import Any
 
 from downstream.evaluation.job import listing_digest
 from downstream.task import DataCard
-from mim_backbones.data_spec import DetectionData
 from mim_backbones.errors import UserError
+
+
+@dataclass(frozen=True)
+class DetectionData:
+    """COCO layout: image folders and instance JSONs under `root`."""
+
+    root: Path
+    train_images: str = 'train2017'
+    train_annotations: str = 'annotations/instances_train2017.json'
+    val_images: str = 'val2017'
+    val_annotations: str = 'annotations/instances_val2017.json'
+
+    def wanted(self) -> list[Path]:
+        """What of the layout must be there."""
+        names = (self.train_images, self.train_annotations, self.val_images, self.val_annotations)
+        return [self.root, *(self.root / name for name in names)]
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from downstream.detection.data import class_names, describe
+from downstream.detection.data import DetectionData, class_names, describe
 from downstream.evaluation.backbone_config import task_backbone, width_of
 from downstream.task import Evaluation, Task
-from mim_backbones.data_spec import DetectionData
 
 if TYPE_CHECKING:
     from mmengine.config import Config

@@ -8,12 +8,34 @@ from PIL import Image, UnidentifiedImageError
 
 from downstream.evaluation.job import listing_digest
 from downstream.task import DataCard
-from mim_backbones.data_spec import SegmentationData
 from mim_backbones.errors import UserError
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.JPG', '.JPEG', '.PNG')
 LABEL_SUFFIX = '.png'
 LABELS_CHECKED = 16  # of each split: a wrong convention shows in the first few
+
+
+@dataclass(frozen=True)
+class SegmentationData:
+    """ADE20K layout: `images/SPLIT` and `annotations/SPLIT` under `root`.
+
+    Attributes:
+        classes: names in label order.
+        ignore_index: label value left out of loss and score.
+        reduce_zero_label: label 0 means unlabelled and class k is stored as k + 1 (ADE20K).
+    """
+
+    root: Path
+    classes: tuple[str, ...]
+    train: str = 'training'
+    val: str = 'validation'
+    ignore_index: int = 255
+    reduce_zero_label: bool = False
+
+    def wanted(self) -> list[Path]:
+        """What of the layout must be there."""
+        kinds, splits = ('images', 'annotations'), (self.train, self.val)
+        return [self.root, *(self.root / kind / split for split in splits for kind in kinds)]
 
 
 @dataclass(frozen=True)

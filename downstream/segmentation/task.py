@@ -3,9 +3,8 @@
 from typing import TYPE_CHECKING
 
 from downstream.evaluation.backbone_config import task_backbone, width_of
-from downstream.segmentation.data import LABEL_SUFFIX, describe, read_split
+from downstream.segmentation.data import LABEL_SUFFIX, SegmentationData, describe, read_split
 from downstream.task import Evaluation, Task
-from mim_backbones.data_spec import SegmentationData
 
 if TYPE_CHECKING:
     from mmengine.config import Config

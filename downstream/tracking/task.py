@@ -1,13 +1,13 @@
 """Single-object tracking: what the suite has to know of it."""
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from downstream.evaluation.backbone_config import task_backbone
 from downstream.evaluation.job import listing_digest
 from downstream.task import DataCard, Evaluation, Task
-from mim_backbones.data_spec import TrackingData
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -16,6 +16,19 @@ if TYPE_CHECKING:
     from downstream.evaluation.job import Job
     from downstream.evaluation.progress import Progress
     from downstream.tracking.units import TrackingUnits
+
+
+@dataclass(frozen=True)
+class TrackingData:
+    """LaSOT layout: `CATEGORY/CATEGORY-N` under `root`, and a list file for each split."""
+
+    root: Path
+    train_list: str = 'training_set.txt'
+    test_list: str = 'testing_set.txt'
+
+    def wanted(self) -> list[Path]:
+        """What of the layout must be there."""
+        return [self.root, self.root / self.train_list, self.root / self.test_list]
 
 
 def describe(data: TrackingData) -> DataCard:

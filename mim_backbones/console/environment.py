@@ -7,7 +7,7 @@ from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
-from mim_backbones.data_spec import SECTIONS, load_data_spec
+from mim_backbones.data_spec import load_data_spec
 from mim_backbones.errors import UserError
 
 IMPORT_NAMES = (
@@ -74,7 +74,6 @@ def data_roots(source: str | None) -> tuple[dict[str, str], str | None]:
         return {}, None
     try:
         spec = load_data_spec(source)
+        return {name: str(section.root) for name, section in spec.items()}, None
     except UserError as error:
         return {}, str(error)
-    named = {name: getattr(spec, name) for name in SECTIONS}
-    return {name: str(section.root) for name, section in named.items() if section}, None

@@ -3,8 +3,7 @@ import shutil
 
 import pytest
 
-from downstream.detection.data import describe, read_split
-from mim_backbones.data_spec import DetectionData
+from downstream.detection.data import DetectionData, describe, read_split
 from mim_backbones.errors import UserError
 
 TRAIN = 'annotations/instances_train2017.json'

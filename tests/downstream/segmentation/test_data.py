@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from downstream.segmentation.data import describe, read_split
-from mim_backbones.data_spec import SegmentationData, load_data_spec
+from downstream.segmentation.data import SegmentationData, describe, read_split
+from mim_backbones.data_spec import load_data_spec
 from mim_backbones.errors import UserError
 
 
@@ -14,7 +14,7 @@ from mim_backbones.errors import UserError
 def data(world, tmp_path):
     root = tmp_path / 'ade'
     shutil.copytree(world / 'ade' / 'ADEChallengeData2016', root)
-    return replace(load_data_spec(world).segmentation, root=root)
+    return replace(load_data_spec(world)['segmentation'], root=root)
 
 
 def test_card_counts_and_fingerprint(data):
