@@ -12,7 +12,7 @@ MODULES = [
     'downstream.tracking.preprocessor',
     'downstream.tracking.model',
     'downstream.tracking.metric',
-    'downstream.evaluation.progress',
+    'downstream.evaluation.draws',
 ]
 
 _children = child_registries(SCOPE, MODULES)

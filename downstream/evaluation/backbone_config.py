@@ -45,6 +45,12 @@ def task_backbone(
     return config
 
 
+def family_of(config: dict[str, Any]) -> str:
+    """'vit', 'swin', 'hiera', or '' for a backbone of another package."""
+    kind = str(config.get('type', 'MIMViT')).rpartition('.')[2]
+    return {'MIMViT': 'vit', 'MIMSwin': 'swin', 'MIMHiera': 'hiera'}.get(kind, '')
+
+
 def depth_of(config: dict[str, Any]) -> int:
     """Number of blocks of a MIMViT config."""
     return int(sizes(config)['depth'])

@@ -1,71 +1,48 @@
-"""Named, versioned protocols: without its protocol a downstream number means nothing.
-
-A protocol is a recipe under `configs/`, whose data, classes and backbone `mimbench eval` fits to
-what it is given. Whatever changes the numbers of a recipe raises its version here.
-"""
+"""The protocols there are, and which of them an evaluation takes."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-import downstream
 from downstream.results.result import Protocol
+from downstream.task import find_task
+from mim_backbones.console.recipes import recipes_root
 from mim_backbones.errors import UserError
+
+PROTOCOLS = {
+    'detection/mask-rcnn_vit_smoke_coco.py': ('mask-rcnn', 'detection'),
+    'segmentation/upernet_vit_smoke_ade.py': ('upernet', 'segmentation'),
+    'tracking/one-stream_vit_smoke_lasot.py': ('one-stream', 'tracking'),
+}
 
 
 @dataclass(frozen=True)
-class TaskProtocol:
-    """A protocol of one task and the recipe it runs, relative to `configs/downstream`."""
+class Recipe:
+    """A protocol, the file that defines it, and the first line of that file's docstring."""
 
-    task: str
     protocol: Protocol
-    recipe: str
+    path: Path
+    summary: str
 
 
-PROTOCOLS = (
-    TaskProtocol(
-        'detection',
-        Protocol('mask-rcnn', '1', 'detection', 'smoke', 'vit'),
-        'detection/mask-rcnn_vit_smoke_coco.py',
-    ),
-    TaskProtocol(
-        'segmentation',
-        Protocol('upernet', '1', 'segmentation', 'smoke', 'vit'),
-        'segmentation/upernet_vit_smoke_ade.py',
-    ),
-    TaskProtocol(
-        'tracking',
-        Protocol('one-stream', '1', 'tracking', 'smoke', 'vit'),
-        'tracking/one-stream_vit_smoke_lasot.py',
-    ),
-)
-TASKS = tuple(dict.fromkeys(p.task for p in PROTOCOLS))
-TIERS = tuple(dict.fromkeys(p.protocol.tier for p in PROTOCOLS))
+def recipes() -> dict[str, Recipe]:
+    """Every protocol by its name."""
+    root = recipes_root() / 'downstream'
+    return {
+        name: Recipe(Protocol(name, '1', task, 'smoke', 'vit'), root / file, '')
+        for file, (name, task) in PROTOCOLS.items()
+    }
 
 
-def find_protocol(task: str, tier: str) -> TaskProtocol:
-    """The protocol of a task at a tier.
+def find_protocol(task: str, tier: str, family: str = '', name: str | None = None) -> Recipe:
+    """The protocol of a task for a family of backbones.
 
     Raises:
-        UserError: no such task, or it has no such tier.
+        UserError: there is none.
     """
-    if task not in TASKS:
-        raise UserError(f'no task {task!r}; known: {", ".join(TASKS)}')
-    for candidate in PROTOCOLS:
-        if candidate.task == task and candidate.protocol.tier == tier:
-            return candidate
-    raise UserError(f'{task} has no tier {tier!r}; known: {", ".join(TIERS)}')
-
-
-def recipe_path(protocol: TaskProtocol) -> Path:
-    """The recipe's file.
-
-    Raises:
-        UserError: the recipes are not beside the package (installed without its checkout).
-    """
-    root = Path(downstream.__file__).resolve().parents[1] / 'configs' / 'downstream'
-    path = root / protocol.recipe
-    if not path.is_file():
-        raise UserError(
-            f'recipe {path} is not there; run from a checkout of mimbench (pip install -e .)'
-        )
-    return path
+    task = find_task(task).name
+    for recipe in recipes().values():
+        protocol = recipe.protocol
+        fits = protocol.name == name if name else protocol.tier == tier
+        if protocol.task == task and fits and family in ('', protocol.family):
+            return recipe
+    raise UserError(f'{task} has no {name or f"tier {tier!r}"} for {family or "any"}; known: smoke')

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from downstream.evaluation.job import listing_digest
+from downstream.evaluation.fingerprint import listing_digest
 from downstream.task import DataCard
 from mim_backbones.errors import UserError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from downstream.evaluation.backbone_config import task_backbone
-from downstream.evaluation.job import listing_digest
+from downstream.evaluation.fingerprint import listing_digest
 from downstream.task import DataCard, Evaluation, Task
 
 if TYPE_CHECKING:

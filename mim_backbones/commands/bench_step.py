@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mim_backbones.console.options import ListCommand, parse_options
+from mim_backbones.console.options import parse_options
 from mim_backbones.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-@click.command(cls=ListCommand)
+@click.command()
 @click.option('--config', required=True, help='Recipe of a pre-training.')
 @click.option(
     '--batch', type=click.IntRange(min=1), default=4, show_default=True, help='Images a step.'
