@@ -81,5 +81,8 @@ def architecture_name(config: dict[str, Any]) -> str:
     """For people: 'MIMViT tiny/16' or 'MIMViT 192x6/8' (width x depth / patch size)."""
     kind = str(config.get('type', 'MIMViT')).rpartition('.')[2]
     arch = config.get('arch', 'base')
-    size = arch if isinstance(arch, str) else f'{arch["embed_dim"]}x{arch["depth"]}'
+    size = arch
+    if not isinstance(arch, str):
+        depths = arch['depths'] if 'depths' in arch else [arch['depth']]
+        size = f'{arch["embed_dim"]}x{"-".join(map(str, depths))}'
     return f'{kind} {size}/{config.get("patch_size", 16)}'

@@ -123,7 +123,7 @@ def _by_name(
         name, separator, option = key.rpartition(':')
         if separator and name not in own:
             raise UserError(
-                f'--backbone {key}: no checkpoint is called {name!r}; {", ".join(names)}'
+                f'--backbone {key}: no checkpoint is called {name!r}; there are: {", ".join(names)}'
             )
         (own[name] if separator else common)[option] = value
     return own, common
