@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,16 @@ class CocoSplit:
 
 
 def read_split(root: Path, images: str, annotations: str) -> CocoSplit:
-    """Reads a COCO instance file and looks for its images.
+    """Reads a COCO instance file and looks for its images; a file that stays is read once.
 
     Raises:
         UserError: not a COCO instance file, no image in it, or an image that is not there.
     """
-    file = root / annotations
+    return _read_split(root / images, root / annotations, (root / annotations).stat().st_mtime_ns)
+
+
+@cache
+def _read_split(folder: Path, file: Path, moment: int) -> CocoSplit:
     content = read_json(file)
     for key in ('images', 'annotations', 'categories'):
         if not isinstance(content.get(key), list):
@@ -50,9 +55,9 @@ def read_split(root: Path, images: str, annotations: str) -> CocoSplit:
     names = tuple(str(image['file_name']) for image in content['images'])
     if not names:
         raise UserError(f'{file} names no image')
-    missing = next((name for name in names if not (root / images / name).is_file()), None)
+    missing = next((name for name in names if not (folder / name).is_file()), None)
     if missing is not None:
-        raise UserError(f'{root / images / missing}, named in {file}, is not there')
+        raise UserError(f'{folder / missing}, named in {file}, is not there')
     classes = tuple(str(category['name']) for category in content['categories'])
     return CocoSplit(file, names, classes, len(content['annotations']))
 

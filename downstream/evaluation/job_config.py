@@ -61,7 +61,11 @@ def job_config(job: Job, spec: DataSpec) -> Config:
     Raises:
         UserError: the data set does not fit the task, or the options do not fit the recipe.
     """
-    cfg = _fitted(job, spec)
+    return behaving(fitted(job, spec), job)
+
+
+def behaving(cfg: Config, job: Job) -> Config:
+    """A fitted config with what this job adds, in place: where it writes, what it keeps."""
     resumable = is_long(cfg, job.protocol.tier)
     cfg.work_dir = str(job.log_folder)
     cfg.randomness = {**cfg.get('randomness', {}), 'seed': job.seed}
@@ -89,24 +93,31 @@ def job_config(job: Job, spec: DataSpec) -> Config:
     return cfg
 
 
-def identity_of(job: Job, spec: DataSpec) -> Identity:
-    """See the module."""
-    root = str(require(spec, job.task).root)
-    cfg = _fitted(job, spec)
+def identity_of(job: Job, cfg: Config, protocol: tuple[str, dict[str, Any]]) -> Identity:
+    """See the module.
+
+    Args:
+        cfg: of the job, fitted.
+        protocol: what `protocol_of` says of its recipe.
+    """
+    content = computed(cfg, job.protocol.tier, job.card.root, job.processes)
+    backbone = whole_options(cfg.model.get('backbone', job.backbone))
+    return Identity(digest(content), protocol[0], digest(backbone), protocol[1])
+
+
+def protocol_of(job: Job, spec: DataSpec) -> tuple[str, dict[str, Any]]:
+    """Digest of the protocol that a job runs, whatever its checkpoint; what is changed in it."""
     own = _recipe(job.recipe).model.backbone.to_dict()
     reference = replace(job, backbone=own, checkpoint=None, seed=0)
-    recipe = _fitted(replace(reference, options={}), spec)
+    recipe = fitted(replace(reference, options={}), spec)
     # The processes that a recipe is written for: its batch is the one its rate was set for.
     batch = recipe.train_dataloader.get('batch_size', 1)
     meant = max(1, recipe.auto_scale_lr.base_batch_size // batch) if _scaled(recipe) else 1
-    standard = computed(recipe, job.protocol.tier, root, meant)
-    protocol = computed(_fitted(reference, spec), job.protocol.tier, root, job.processes)
-    return Identity(
-        config=digest(computed(cfg, job.protocol.tier, root, job.processes)),
-        protocol=digest([protocol, recipe.get('protocol')]),
-        backbone=digest(whole_options(cfg.model.get('backbone', job.backbone))),
-        changes=changes(standard, protocol),
-    )
+    tier, root = job.protocol.tier, job.card.root
+    standard = computed(recipe, tier, root, meant)
+    run = fitted(reference, spec) if job.options else recipe
+    found = computed(run, tier, root, job.processes)
+    return digest([found, recipe.get('protocol')]), changes(standard, found)
 
 
 def computed(cfg: Config, tier: str, root: str, processes: int) -> dict[str, Any]:
@@ -167,7 +178,12 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     return {key: new.get(key) for key in keys if key not in new or old.get(key, ...) != new[key]}
 
 
-def _fitted(job: Job, spec: DataSpec) -> Config:
+def fitted(job: Job, spec: DataSpec) -> Config:
+    """The recipe with data, checkpoint and the user's options in it.
+
+    Raises:
+        UserError: the data set does not fit the task, or the options do not fit the recipe.
+    """
     cfg = copy.deepcopy(_recipe(job.recipe))
     find_task(job.task).fit(cfg, job, require(spec, job.task))
     for key in job.options:

@@ -15,7 +15,7 @@ from mmengine.config import Config
 from downstream.evaluation.backbone_config import family_of
 from downstream.evaluation.contestants import Contestant
 from downstream.evaluation.job import Job
-from downstream.evaluation.job_config import identity_of, job_config
+from downstream.evaluation.job_config import behaving, fitted, identity_of, protocol_of
 from downstream.evaluation.protocols import Recipe, find_protocol, recipes
 from downstream.results.result import Result, read_result
 from downstream.task import find_task, tasks
@@ -77,6 +77,7 @@ def plan_jobs(request: Request, contestants: Sequence[Contestant], spec: DataSpe
     names = dict.fromkeys(recipe.protocol.task for found in chosen for recipe in found)
     cards = {name: find_task(name).describe(require(spec, name)) for name in names}
     earlier = {result_key(result): path for path, result in finished_results(request.out)}
+    protocols: dict[Path, tuple[str, dict[str, Any]]] = {}
     planned = []
     for contestant, found in zip(contestants, chosen):
         for recipe in found:
@@ -96,11 +97,15 @@ def plan_jobs(request: Request, contestants: Sequence[Contestant], spec: DataSpe
                 keep_checkpoints=request.keep_checkpoints,
                 command=request.command,
             )
-            _check(job_config(job, spec), request.options)
-            job = replace(job, identity=identity_of(job, spec))
+            cfg = fitted(job, spec)
+            _check(cfg, request.options)
+            if recipe.path not in protocols:
+                protocols[recipe.path] = protocol_of(job, spec)
+            job = replace(job, identity=identity_of(job, cfg, protocols[recipe.path]))
             for seed in request.seeds:
                 own = replace(job, seed=seed)
-                planned.append(Planned(own, job_config(own, spec), earlier.get(own.key)))
+                cfg = cfg if own == job else fitted(own, spec)
+                planned.append(Planned(own, behaving(cfg, own), earlier.get(own.key)))
     return planned
 
 
