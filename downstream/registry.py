@@ -11,7 +11,7 @@ MODULES = [
     'downstream.tracking.pairs',
     'downstream.tracking.model',
     'downstream.tracking.metric',
-    'downstream.evaluation.progress',
+    'downstream.evaluation.draws',
 ]
 
 _children = child_registries(SCOPE, MODULES)

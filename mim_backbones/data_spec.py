@@ -2,22 +2,34 @@
 
     pretrain:     {root: imagenet/train}
     detection:    {root: coco}
-    segmentation: {root: ade/ADEChallengeData2016, classes: [wall, ...], reduce_zero_label: true}
+    segmentation: {root: ade/ADEChallengeData2016, classes: ade20k, reduce_zero_label: true}
     tracking:     {root: lasot}
+
+A section for pre-training and one for each task (entry points `mimbench.tasks`), whose dataclass
+`Task.data` says what it may hold. A section is read, and its files looked for, when a command asks
+for it: one YAML serves everybody who has some of its data sets.
 
 Relative roots start at the YAML's folder; `${VAR}` and `${VAR:-default}` are expanded. A folder
 that holds a `data.yaml` may be given instead of the file.
 """
 
+import importlib
 import os
 import re
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, get_type_hints
 
 import yaml
 
+from mim_backbones.console.plugins import load_plugin, plugins
 from mim_backbones.errors import UserError
+
+PRETRAIN = 'pretrain'
+TASKS = 'mimbench.tasks'
+# Where class lists are looked up by name, the first that knows it.
+LISTS = ('mmseg', 'mmdet')
 
 
 @dataclass(frozen=True)
@@ -27,73 +39,43 @@ class PretrainData:
     root: Path
 
 
-@dataclass(frozen=True)
-class DetectionData:
-    """COCO layout: image folders and instance JSONs under `root`."""
+class DataSpec(Mapping[str, Any]):
+    """The data sets of one YAML: `spec['detection']` is that task's data section.
 
-    root: Path
-    train_images: str = 'train2017'
-    train_annotations: str = 'annotations/instances_train2017.json'
-    val_images: str = 'val2017'
-    val_annotations: str = 'annotations/instances_val2017.json'
-
-
-@dataclass(frozen=True)
-class SegmentationData:
-    """ADE20K layout: `images/SPLIT` and `annotations/SPLIT` under `root`.
-
-    Attributes:
-        classes: names in label order.
-        ignore_index: label value left out of loss and score.
-        reduce_zero_label: label 0 means unlabelled and class k is stored as k + 1 (ADE20K).
+    Args:
+        file: the YAML, for messages and relative roots.
+        sections: name -> what the YAML says there, or a section as it is to be.
     """
 
-    root: Path
-    classes: tuple[str, ...]
-    train: str = 'training'
-    val: str = 'validation'
-    ignore_index: int = 255
-    reduce_zero_label: bool = False
+    def __init__(self, file: Path, sections: Mapping[str, Any]) -> None:
+        self.file = file
+        self.sections = dict(sections)
 
+    def __getitem__(self, name: str) -> Any:
+        """The section.
 
-@dataclass(frozen=True)
-class TrackingData:
-    """LaSOT layout: `CATEGORY/CATEGORY-N` under `root`, and a list file for each split."""
+        Raises:
+            KeyError: the YAML does not name it; see `require`.
+            UserError: an unknown or missing key, or a file or folder of the layout that is not
+                there; names what was looked for and what was found.
+        """
+        values = self.sections[name]
+        if not is_dataclass(values):
+            self.sections[name] = values = _section(self.file, name, values)
+        return values
 
-    root: Path
-    train_list: str = 'training_set.txt'
-    test_list: str = 'testing_set.txt'
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.sections)
 
-
-@dataclass(frozen=True)
-class DataSpec:
-    """The data sets of one YAML; None for those it does not name."""
-
-    file: Path
-    pretrain: PretrainData | None = None
-    detection: DetectionData | None = None
-    segmentation: SegmentationData | None = None
-    tracking: TrackingData | None = field(default=None)
-
-
-SECTIONS = {
-    'pretrain': PretrainData,
-    'detection': DetectionData,
-    'segmentation': SegmentationData,
-    'tracking': TrackingData,
-}
-Section = TypeVar('Section', PretrainData, DetectionData, SegmentationData, TrackingData)
+    def __len__(self) -> int:
+        return len(self.sections)
 
 
 def load_data_spec(path: str | Path) -> DataSpec:
     """Read a data YAML, or the `data.yaml` of a folder.
 
-    Only what every data set needs is checked here: known keys, and the files and folders of the
-    layout being there.
-
     Raises:
-        UserError: no such file, no YAML, an unknown or missing key, or a layout that is not
-            there; names the folder looked for and what was found.
+        UserError: no such file, no YAML, or a section of a task that is not installed.
     """
     path = Path(path)
     if path.is_dir():
@@ -106,50 +88,81 @@ def load_data_spec(path: str | Path) -> DataSpec:
         content = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
         raise UserError(f'data file {path} is not YAML: {" ".join(str(error).split())}') from error
+    known = (PRETRAIN, *plugins(TASKS))
     if not isinstance(content, dict):
-        raise UserError(f'data file {path} must map {", ".join(SECTIONS)} to their data sets')
-    unknown = set(content) - set(SECTIONS)
-    if unknown:
+        raise UserError(f'data file {path} must map {", ".join(known)} to their data sets')
+    unknown = next((name for name in content if name not in known), None)
+    if unknown is not None:
         raise UserError(
-            f'data file {path}: unknown {sorted(unknown)}; known: {", ".join(SECTIONS)}'
+            f'data file {path}: no installed task is called {unknown!r}; known: {", ".join(known)}'
         )
-    sections: dict[str, Any] = {
-        name: _section(path, name, SECTIONS[name], values) for name, values in content.items()
-    }
-    return DataSpec(file=path, **sections)
+    return DataSpec(path, content)
 
 
 def require(spec: DataSpec, section: str) -> Any:
-    """The named section.
+    """The named section, checked.
 
     Raises:
-        UserError: the YAML does not name it.
+        UserError: the YAML does not name it; else as `DataSpec`.
     """
-    found = getattr(spec, section)
-    if found is None:
+    if section not in spec:
         raise UserError(f'data file {spec.file} names no {section} data; add a `{section}:` entry')
-    return found
+    return spec[section]
 
 
-def _section(file: Path, name: str, kind: type[Section], values: Any) -> Section:
+def class_list(name: str) -> tuple[str, ...]:
+    """The class names of a data set that mmsegmentation or mmdetection knows: 'ade20k', 'coco'.
+
+    Raises:
+        UserError: neither package is installed, or none has such a data set; names those there are.
+    """
+    known: dict[str, tuple[str, ...]] = {}
+    for package in reversed(LISTS):
+        try:
+            datasets = importlib.import_module(f'{package}.registry').DATASETS
+            importlib.import_module(f'{package}.datasets')
+        except ImportError:
+            continue
+        for kind, cls in datasets.module_dict.items():
+            classes = getattr(cls, 'METAINFO', {}).get('classes')
+            if classes and kind.endswith('Dataset'):
+                known[kind.removesuffix('Dataset').lower()] = tuple(classes)
+    if name not in known:
+        raise UserError(
+            f'no data set {name!r} whose classes are known by name; write a list, or one of: '
+            f'{", ".join(sorted(known)) or f"none, for want of {LISTS[0]}"}'
+        )
+    return known[name]
+
+
+def _section(file: Path, name: str, values: Any) -> Any:
+    kind = PretrainData if name == PRETRAIN else load_plugin(plugins(TASKS)[name]).data
+    where = f'data file {file}: {name}'
     if not isinstance(values, dict):
-        raise UserError(f'data file {file}: {name} must be a mapping with a root')
+        raise UserError(f'{where} must be a mapping with a root')
     known = {f.name for f in fields(kind)}
     unknown = set(values) - known
     if unknown:
-        raise UserError(
-            f'data file {file}: {name} has unknown {sorted(unknown)}; known: {sorted(known)}'
-        )
-    needed = {f.name for f in fields(kind) if f.default is MISSING}
+        raise UserError(f'{where} has unknown {sorted(unknown)}; known: {sorted(known)}')
+    needed = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
     if needed - set(values):
-        raise UserError(f'data file {file}: {name} lacks {sorted(needed - set(values))}')
-    values = dict(values)
-    values['root'] = (file.parent / _expand(str(values['root']), file)).resolve()
-    if 'classes' in values:
-        values['classes'] = tuple(str(c) for c in values['classes'])
+        raise UserError(f'{where} lacks {sorted(needed - set(values))}')
+    types = get_type_hints(kind)
+    values = {key: _value(file, key, value, types[key]) for key, value in values.items()}
     section = kind(**values)
-    _check_layout(file, name, section)
+    for path in section.wanted() if hasattr(section, 'wanted') else [section.root]:
+        if not path.exists():
+            raise UserError(f'{name} data ({file}): {path} is not there; {_found_at(path.parent)}')
     return section
+
+
+def _value(file: Path, key: str, value: Any, kind: Any) -> Any:
+    """Paths are made whole, lists become tuples, a class list is looked up by its name."""
+    if kind is Path:
+        return (file.parent / _expand(str(value), file)).resolve()
+    if key == 'classes' and isinstance(value, str):
+        return class_list(value)
+    return tuple(str(one) for one in value) if isinstance(value, list) else value
 
 
 def _expand(text: str, file: Path) -> str:
@@ -162,30 +175,10 @@ def _expand(text: str, file: Path) -> str:
     return re.sub(r'\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}', value, text)
 
 
-def _check_layout(file: Path, name: str, section: Any) -> None:
-    """Raises UserError for the first file or folder of the layout that is not there."""
-    root: Path = section.root
-    wanted = {
-        'pretrain': [],
-        'detection': ['train_images', 'train_annotations', 'val_images', 'val_annotations'],
-        'segmentation': [],
-        'tracking': ['train_list', 'test_list'],
-    }[name]
-    paths = [root, *(root / getattr(section, key) for key in wanted)]
-    if isinstance(section, SegmentationData):
-        paths += [
-            root / kind / split
-            for split in (section.train, section.val)
-            for kind in ('images', 'annotations')
-        ]
-    for path in paths:
-        if not path.exists():
-            raise UserError(f'{name} data ({file}): {path} is not there; {_found_at(path.parent)}')
-
-
 def _found_at(folder: Path) -> str:
-    if not folder.is_dir():
-        return f'nor is {folder}'
+    """What there is in the nearest folder that is there."""
+    while not folder.is_dir():
+        folder = folder.parent
     names = sorted(p.name for p in folder.iterdir())
     shown = ', '.join(names[:6]) + (', ...' if len(names) > 6 else '')
     return f'{folder} holds: {shown or "nothing"}'

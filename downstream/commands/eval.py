@@ -1,17 +1,33 @@
 """`mimbench eval`: checkpoints x tasks -> result files."""
 
 import json
+import shlex
+import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from mim_backbones.console.options import SEED, parse_options
-from mim_backbones.errors import UserError
+from downstream.task import task_names
+from mim_backbones.console.options import (
+    SEED,
+    Words,
+    backbone_option,
+    cfg_options,
+    parse_options,
+)
 
-TASKS = {
-    'detection': 'detection', 'segmentation': 'segmentation', 'tracking': 'tracking',
-    'coco': 'detection', 'ade20k': 'segmentation', 'lasot': 'tracking',
-}  # fmt: skip
+
+def tier_names() -> tuple[str, ...]:
+    from downstream.results.result import TIERS
+
+    return TIERS
+
+
+def protocol_names() -> list[str]:
+    from downstream.evaluation.protocols import recipes
+
+    return list(recipes())
 
 
 @click.command('eval')
@@ -24,75 +40,96 @@ TASKS = {
     '--out', required=True, type=click.Path(path_type=Path), help='Folder of the results.'
 )
 @click.option(
-    '--tasks', multiple=True, default=['detection,segmentation,tracking'], metavar='TASK...',
-    help='detection, segmentation, tracking. [default: all]',
+    '--tasks', multiple=True, type=Words(task_names, 'task', several=True), metavar='TASK,...',
+    help='Names or data sets, as detection or coco. [default: all that the data file names]',
 )  # fmt: skip
-@click.option('--tier', default='smoke', show_default=True, help='smoke.')
+@click.option(
+    '--tier', default='smoke', show_default=True, type=Words(tier_names, 'tier'), metavar='TIER',
+    help='Whose protocols to run: smoke (minutes), proxy (an hour on one GPU), full (a paper).',
+)  # fmt: skip
+@click.option(
+    '--protocol', 'protocols', multiple=True, metavar='NAME,...',
+    type=Words(protocol_names, 'protocol', several=True),
+    help='By name instead of by tier (mimbench protocols).',
+)  # fmt: skip
 @click.option('--seed', 'seeds', multiple=True, type=SEED, default=[0], help='Repeatable.')
 @click.option(
-    '--jobs', 'parallel', type=click.IntRange(min=1),
-    help='Jobs at a time. [default: 2 on a CPU of two cores or more, else 1]',
+    '--jobs', type=click.IntRange(min=1),
+    help='Jobs at a time. [default: one for each GPU, or 2 on a CPU of two cores or more]',
 )  # fmt: skip
-@click.option('--arch', metavar='CONFIG', help='Config whose model.backbone describes CKPT.')
 @click.option(
-    '--cfg-options', multiple=True, metavar='KEY=VALUE...', help='Overrides of the recipes.'
-)
+    '--gpus-per-job', 'processes', type=click.IntRange(min=1), default=1, show_default=True,
+    help='Processes that train one job together (torchrun); without GPUs, on the CPU.',
+)  # fmt: skip
+@click.option(
+    '--threads', type=click.IntRange(min=1),
+    help='CPU threads of a job. [default: the cores divided by the default of --jobs]',
+)  # fmt: skip
+@backbone_option
+@click.option('--arch', metavar='CONFIG', help='Config whose model.backbone describes CKPT.')
+@cfg_options
+@click.option('--keep-checkpoints', is_flag=True, help='Keep those of a finished job, below logs.')
 @click.option('--json', 'as_json', is_flag=True, help='Print the results as JSON.')
 def evaluate(
     checkpoints: tuple[str, ...],
-    data: Path,
-    out: Path,
-    tasks: tuple[str, ...],
-    tier: str,
+    tasks: tuple[tuple[str, ...], ...],
+    protocols: tuple[tuple[str, ...], ...],
     seeds: tuple[int, ...],
-    parallel: int | None,
-    arch: str | None,
     cfg_options: tuple[str, ...],
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Fine-tune and score each CKPT on each task; one JSON per result in OUT.
 
-    CKPT is a file, NAME=FILE, or the word `random`: the same architecture from a random start,
-    with the same heads for the same seed. What is in OUT already is not done again. Logs: OUT/logs.
+    CKPT is a file, timm:NAME, one of them as NAME=CKPT, or the word `random`: a random start for
+    each architecture among the others, with the same heads for the same seed. Another word that
+    names a task counts as one of --tasks. The family of a CKPT (ViT, Swin, Hiera) decides which
+    protocol of the tier it takes.
+
+    What is in OUT already is not done again; other data, options or seeds stand beside it. A long
+    job that was stopped goes on from its last checkpoint. The same seed gives the same digits for
+    the same --threads and --gpus-per-job, whatever else runs. Logs, and the whole config of every
+    job: OUT/logs.
 
     \b
     Examples:
       mimbench eval work_dirs/simmim/epoch_16.pth random --data world --out results
       mimbench eval simmim=a.pth mae=b.pth --data my.yaml --out results --tasks segmentation
       mimbench eval a.pth --data world --out results --tasks coco ade20k --seed 0 --seed 1
+      mimbench eval deit.pth --data world --out results --backbone num_heads=3
+      mimbench eval a.pth b.pth --data world --out results --backbone b:num_heads=12
       mimbench eval a.pth --data world --out results --cfg-options optim_wrapper.optimizer.lr=5e-4
+      mimbench eval a.pth --data my.yaml --out results --tier full --gpus-per-job 8
 
     \b
     Exit codes: 0 all done; 1 a job failed, the others are there; 2 wrong input, nothing was run.
     """
-    from downstream.evaluation.run import evaluate_all
-    from mim_backbones.console.processes import cores, default_parallel
+    known = task_names()
+    also = [word for word in checkpoints if word in known and not Path(word).exists()]
+    words = [word for words in tasks for word in words] + also
 
-    ok, records = evaluate_all(
-        sources=checkpoints,
-        tasks=task_names(tasks),
-        tier=tier,
-        seeds=tuple(dict.fromkeys(seeds)),
-        data=data,
-        out=out,
-        parallel=parallel or default_parallel(),
-        cores=cores(),
-        arch=arch,
-        options=parse_options(cfg_options),
+    from rich.console import Console
+
+    from downstream.evaluation.plan import Request
+    from downstream.evaluation.run import as_record, evaluate_all, result_table
+
+    rows, failures = evaluate_all(
+        Request(
+            sources=tuple(word for word in checkpoints if word not in also),
+            tasks=tuple(dict.fromkeys(known[word] for word in words)),
+            protocols=tuple(dict.fromkeys(name for names in protocols for name in names)),
+            seeds=tuple(dict.fromkeys(seeds)),
+            options=parse_options(cfg_options),
+            command=shlex.join(['mimbench', *sys.argv[1:]]),
+            **given,
+        )
     )
     if as_json:
+        records = [as_record(path, result) for _, path, result in rows]
+        records += [{'job': title, 'failure': line} for title, line in failures.items()]
         click.echo(json.dumps(records, indent=2))
-    raise SystemExit(0 if ok else 1)
-
-
-def task_names(words: tuple[str, ...]) -> tuple[str, ...]:
-    """('coco,tracking', 'segmentation') -> task names, each once.
-
-    Raises:
-        UserError: an unknown name.
-    """
-    names = [name.strip() for word in words for name in word.split(',') if name.strip()]
-    unknown = next((name for name in names if name not in TASKS), None)
-    if unknown is not None:
-        raise UserError(f'--tasks: unknown task {unknown!r}; known: {", ".join(TASKS)}')
-    return tuple(dict.fromkeys(TASKS[name] for name in names))
+    elif rows:
+        console = Console(highlight=False)
+        console.width = max(console.width, 80) if console.is_terminal else 200
+        console.print(result_table(rows))
+    raise SystemExit(1 if failures else 0)

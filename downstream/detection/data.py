@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from downstream.evaluation.job import listing_digest
+from downstream.evaluation.fingerprint import listing_digest
 from downstream.task import DataCard
 from mim_backbones.errors import UserError
 

@@ -1,22 +1,32 @@
-"""What `mimbench eval` compares: checkpoints, each opened and checked, and the random start."""
+"""What `mimbench eval` compares: checkpoints, each opened and checked, and random starts."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from downstream.evaluation.job import file_digest
+from downstream.evaluation.backbone_config import architecture_name
+from downstream.evaluation.fingerprint import file_digest, tensors_digest
+from downstream.evaluation.job_config import digest, whole_options
 from downstream.results.result import Checkpoint
+from mim_backbones.checkpoints.load import backbone_config, load_pretrained
+from mim_backbones.checkpoints.safe.weights_file import CheckpointError
+from mim_backbones.checkpoints.source import open_source
 from mim_backbones.errors import UserError
-
-if TYPE_CHECKING:
-    from mim_backbones.checkpoints.source import Content
+from mim_backbones.registry import MODELS
+from mim_backbones.training.config import open_config, value_at
 
 RANDOM = 'random'
 RANDOM_NAME = 'random init'
+TIMM = 'timm:'
 # mmengine's own file names say nothing of what they hold; their folder's does.
 ANONYMOUS = re.compile(r'(epoch|iter)_\d+|latest|last|best.*|checkpoint.*|model')
+# Of a task, not of weights: two descriptions of one backbone may differ in them.
+OF_A_TASK = {
+    'img_size', 'out_indices', 'drop_path_rate', 'init_cfg', 'mask_token', 'final_norm', 'fc_norm',
+    'frozen_stages', 'with_cp', 'global_blocks',
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -29,28 +39,36 @@ class Contestant:
     backbone: dict[str, Any]
 
 
-def open_contestants(sources: Sequence[str], arch: str | None = None) -> list[Contestant]:
-    """FILE, NAME=FILE or 'random' -> contestants, every file read and its weights fitted once.
+def open_contestants(
+    sources: Sequence[str], arch: str | None = None, options: Mapping[str, Any] | None = None
+) -> list[Contestant]:
+    """FILE, timm:NAME, one of them as NAME=SOURCE, or 'random' -> contestants.
 
-    The random start takes the architecture of `arch`, or else of the first checkpoint.
+    Every file is read and its weights fitted once. A random start is added for each architecture
+    among the others, or for that of `arch`.
 
     Args:
         arch: a config file whose `model.backbone` describes files that do not say themselves.
+        options: constructor arguments that files do not show: KEY for all, NAME:KEY for one.
 
     Raises:
-        UserError: an unreadable or foreign checkpoint, equal names, or no architecture to start.
+        UserError: an unreadable or foreign checkpoint, one that contradicts what is said of it,
+            equal names, or no architecture to start from.
     """
     described = backbone_of_config(arch) if arch else None
-    found = [_open(source, described) for source in sources if source != RANDOM]
+    named = [_named(source) for source in sources if source != RANDOM]
+    names = [name for name, _ in named]
+    own, common = _by_name(options or {}, names)
+    found = [_open(name, source, described, {**common, **own[name]}) for name, source in named]
     if RANDOM in sources:
-        backbone = described or next((one.backbone for one in found), None)
-        if backbone is None:
+        starts = [one.backbone for one in found] or [described or {}]
+        if not starts[0]:
             raise UserError(
-                "'random' takes the architecture of another checkpoint of the same command; "
+                f'{RANDOM!r} takes the architecture of another checkpoint of the same command; '
                 'give one, or --arch CONFIG'
             )
-        random = Contestant(RANDOM_NAME, None, 'none', backbone)
-        found.insert(min(sources.index(RANDOM), len(found)), random)
+        place = min(sources.index(RANDOM), len(found))
+        found[place:place] = _random_starts(starts)
     names = [one.name for one in found]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -64,8 +82,6 @@ def backbone_of_config(path: str | Path) -> dict[str, Any]:
     Raises:
         UserError: no such file, not a config, or it has no model.backbone.
     """
-    from mim_backbones.training.config import open_config, value_at
-
     cfg = open_config(path)
     if value_at(cfg, 'model.backbone') is None:
         raise UserError(f'--arch {path} has no model.backbone')
@@ -78,45 +94,92 @@ def display_name(path: Path) -> str:
     return path.resolve().parent.name if ANONYMOUS.fullmatch(stem) else stem
 
 
-def _open(source: str, described: dict[str, Any] | None) -> Contestant:
+def weight_options(backbone: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a backbone's options weights belong to."""
+    return {key: v for key, v in whole_options(backbone).items() if key not in OF_A_TASK}
+
+
+def _named(source: str) -> tuple[str, str]:
+    """'a=b.pth' -> ('a', 'b.pth'); a source without a name takes the file's."""
     name, separator, file = source.partition('=')
-    if not separator or Path(source).exists():
-        name, file = '', source
-    path = Path(file)
-
-    from mim_backbones.checkpoints.load import load_pretrained
-    from mim_backbones.checkpoints.source import open_source
-    from mim_backbones.registry import MODELS
-
-    content = open_source(path)
-    backbone = described if described and content.record is None else _inferred(content)
-    # Fitting the weights here finds a file that does not cover its backbone before any training.
-    load_pretrained(MODELS.build(dict(backbone)), content)
-    return Contestant(
-        name=name or display_name(path),
-        checkpoint=Checkpoint(str(path.resolve()), file_digest(path)),
-        method=str((content.record or {}).get('method', 'unknown')),
-        backbone=backbone,
-    )
+    if separator and not Path(source).exists() and not source.startswith(TIMM):
+        if '.' in name and not file.startswith(TIMM) and not Path(file).exists():
+            raise UserError(
+                f'{source!r} is no checkpoint (NAME=FILE); if it belongs to an option of several '
+                f'values, repeat the option: --cfg-options {source}'
+            )
+        return name, file
+    return source.removeprefix(TIMM) if source.startswith(TIMM) else display_name(
+        Path(source)
+    ), source
 
 
-def _inferred(content: 'Content') -> dict[str, Any]:
-    """What the file records of its backbone, or its shapes show.
+def _by_name(
+    options: Mapping[str, Any], names: Sequence[str]
+) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    own: dict[str, dict[str, Any]] = {name: {} for name in names}
+    common: dict[str, Any] = {}
+    for key, value in options.items():
+        name, separator, option = key.rpartition(':')
+        if separator and name not in own:
+            raise UserError(
+                f'--backbone {key}: no checkpoint is called {name!r}; there are: {", ".join(names)}'
+            )
+        (own[name] if separator else common)[option] = value
+    return own, common
 
-    Raises:
-        UserError: neither tells enough, or it is no ViT, which the tasks' recipes are made for.
-    """
-    from mim_backbones.checkpoints.load import backbone_config
-    from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 
+def _open(
+    name: str, source: str, described: dict[str, Any] | None, options: dict[str, Any]
+) -> Contestant:
+    from_timm = source.startswith(TIMM)
+    content = open_source(source if from_timm else Path(source))
     try:
-        backbone = backbone_config(content)
+        backbone = backbone_config(content, **options)
     except CheckpointError as error:
-        raise UserError(f'{error}; or describe the backbone with --arch CONFIG') from error
-    kind = str(backbone['type']).rpartition('.')[2]
-    if kind != 'MIMViT':
-        raise UserError(
-            f'checkpoint {content.name} holds a {kind}; the recipes of mimbench eval take MIMViT. '
-            'Use it in a config of mmdetection or mmsegmentation'
-        )
-    return backbone
+        if described is None:
+            raise UserError(
+                f'{error}; say it with --backbone KEY=VALUE, or describe it with --arch CONFIG'
+            ) from error
+        backbone = {**described, **options}
+    if described is not None:
+        if content.record is None:
+            backbone = {**described, **options}
+        else:
+            _refuse_contradiction(content.name, backbone, described)
+    # Fitting the weights here finds a file that does not cover its backbone before any training.
+    load_pretrained(_built(backbone, content.name), content)
+    checkpoint = (
+        Checkpoint(source, tensors_digest(content.tensors))
+        if from_timm
+        else Checkpoint(str(Path(source).resolve()), file_digest(source))
+    )
+    method = str((content.record or {}).get('method', 'unknown'))
+    return Contestant(name, checkpoint, method, backbone)
+
+
+def _built(backbone: dict[str, Any], name: str) -> Any:
+    try:
+        return MODELS.build(dict(backbone))
+    except (TypeError, ValueError, KeyError) as error:
+        raise UserError(f'{name}: {" ".join(str(error).split())}') from error
+
+
+def _refuse_contradiction(name: str, recorded: dict[str, Any], described: dict[str, Any]) -> None:
+    """Raises UserError when --arch says something else than what the file records of itself."""
+    theirs, ours = weight_options(recorded), weight_options(described)
+    for key in ours:
+        if (key in described or key == 'type') and ours[key] != theirs.get(key):
+            raise UserError(
+                f'--arch says {key}={ours[key]}, {name} records {theirs.get(key)}; leave --arch out'
+            )
+
+
+def _random_starts(backbones: Sequence[dict[str, Any]]) -> list[Contestant]:
+    """One for each architecture."""
+    kinds = {digest(weight_options(backbone)): backbone for backbone in reversed(backbones)}
+    starts = list(reversed(kinds.values()))
+    names = [RANDOM_NAME]
+    if len(starts) > 1:
+        names = [f'{RANDOM_NAME} {architecture_name(backbone)}' for backbone in starts]
+    return [Contestant(name, None, 'none', start) for name, start in zip(names, starts)]

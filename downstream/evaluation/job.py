@@ -1,23 +1,32 @@
-"""A job: one checkpoint on one task with one seed. Plain data, for its own process."""
+"""A job: one checkpoint on one task with one seed, as plain data, and its files."""
 
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pprint import pformat
+from typing import Any
 
 from downstream.results.result import Checkpoint, Protocol
 from downstream.task import DataCard
 
-if TYPE_CHECKING:
-    from mmengine.config import Config
+# Beside each other in the job's log folder.
+JOB_FILE, CONFIG, LOG = 'job.json', 'config.py', 'log.txt'
+FAILURE, PROGRESS = 'failure.txt', 'progress.json'
 
-# Where things lie says nothing about what is computed; the data have a fingerprint of their own.
-PLACES = frozenset(
-    {'work_dir', 'data_root', 'root', 'ann_file', 'checkpoint', 'load_from', 'resume'}
-)
+
+@dataclass(frozen=True)
+class Identity:
+    """What is run, as digests; job_config.py says what goes into which.
+
+    changes: what the user's options change in the protocol, dotted key -> value.
+    """
+
+    config: str = ''
+    protocol: str = ''
+    backbone: str = ''
+    changes: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -25,77 +34,70 @@ class Job:
     """One evaluation.
 
     backbone: constructor arguments as the checkpoint records them.
-    data: the data YAML.
-    out: folder of the results; logs go under `logs/STEM`.
+    out: folder of the results; logs go to a folder of the job's own below `out/logs`.
+    options: dotted keys of the user over the recipe.
+    threads: of the whole job, shared by its processes.
     """
 
     name: str
     checkpoint: Checkpoint | None
     method: str
     backbone: dict[str, Any]
-    task: str
     protocol: Protocol
     recipe: str
     seed: int
-    data: str
     card: DataCard
     out: str
-    threads: int = 1
     options: dict[str, Any] = field(default_factory=dict)
+    threads: int = 1
+    processes: int = 1
+    keep_checkpoints: bool = False
+    command: str = ''
+    identity: Identity = Identity()
+
+    @property
+    def task(self) -> str:
+        return self.protocol.task
 
     @property
     def title(self) -> str:
-        return f'{self.name} · {self.task} · seed {self.seed}'
+        return f'{self.name} · {self.task} {self.protocol.name} · seed {self.seed}'
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What tells results apart: `result_key` of the job's result."""
+        digest = self.checkpoint.sha256 if self.checkpoint else None
+        ran = (self.task, self.protocol, self.identity.config, self.card.fingerprint, self.seed)
+        return (self.name, digest, *ran)
 
     @property
     def log_folder(self) -> Path:
-        """Where log, job file and progress go; the job's own."""
+        """Where log, job, config, progress and checkpoints go."""
         digest = self.checkpoint.sha256[:8] if self.checkpoint else 'none'
-        name = re.sub(r'[^A-Za-z0-9_-]+', '-', self.name).strip('-')
-        return Path(self.out) / 'logs' / f'{name}.{digest}.{self.protocol.name}.seed{self.seed}'
+        content = f'{self.identity.config} {self.card.fingerprint}'
+        ran = hashlib.sha256(content.encode()).hexdigest()[:8]
+        parts = (self.name, digest, self.task, self.protocol.name, ran, f'seed{self.seed}')
+        clean = (re.sub(r'[^A-Za-z0-9_-]+', '-', part).strip('-') for part in parts)
+        return Path(self.out) / 'logs' / '.'.join(clean)
 
-    def save(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self), indent=2))
+    def save(self, config: dict[str, Any]) -> Path:
+        """Write the job and its config (plain values); returns the job's file.
+
+        What an earlier run left of its progress or failure is forgotten, its checkpoints are kept.
+        """
+        folder = self.log_folder
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (PROGRESS, FAILURE):
+            (folder / name).unlink(missing_ok=True)
+        lines = (f'{k} = {pformat(v, width=100, sort_dicts=False)}\n' for k, v in config.items())
+        (folder / CONFIG).write_text(''.join(lines))
+        (folder / JOB_FILE).write_text(json.dumps(asdict(self), indent=2))
+        return folder / JOB_FILE
 
     @classmethod
     def load(cls, path: Path) -> 'Job':
         content = json.loads(path.read_text())
+        kinds = {'protocol': Protocol, 'card': DataCard, 'identity': Identity}
         if content['checkpoint'] is not None:
-            content['checkpoint'] = Checkpoint(**content['checkpoint'])
-        content['protocol'] = Protocol(**content['protocol'])
-        content['card'] = DataCard(**content['card'])
-        return cls(**content)
-
-
-def config_digest(cfg: 'Config') -> str:
-    """SHA-256 of a config, paths left out."""
-    content = json.dumps(_without_places(cfg.to_dict()), sort_keys=True, default=str)
-    return hashlib.sha256(content.encode()).hexdigest()
-
-
-def file_digest(path: str | Path) -> str:
-    """SHA-256 of a file's content."""
-    digest = hashlib.sha256()
-    with Path(path).open('rb') as stream:
-        while chunk := stream.read(2**20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def listing_digest(folders: Iterable[Path], contents: Iterable[Path] = ()) -> str:
-    """SHA-256 over names and sizes of the files in `folders` and the bytes of `contents`."""
-    digest = hashlib.sha256()
-    for folder in folders:
-        for path in sorted(p for p in folder.rglob('*') if p.is_file()):
-            digest.update(f'{path.relative_to(folder)} {path.stat().st_size}\n'.encode())
-    for path in contents:
-        digest.update(file_digest(path).encode())
-    return digest.hexdigest()[:16]
-
-
-def _without_places(node: Any) -> Any:
-    if isinstance(node, Mapping):
-        return {key: _without_places(value) for key, value in node.items() if key not in PLACES}
-    if isinstance(node, list | tuple):
-        return [_without_places(value) for value in node]
-    return node
+            kinds['checkpoint'] = Checkpoint
+        return cls(**{**content, **{key: kind(**content[key]) for key, kind in kinds.items()}})

@@ -3,69 +3,68 @@
 import json
 import os
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from downstream.registry import HOOKS
 
+class Phase(NamedTuple):
+    """'train' or 'evaluate', its steps done, of how many, and seconds left at this pace."""
 
-@dataclass(frozen=True)
-class Stand:
-    """A phase ('train' or 'evaluate') and its steps done, of how many, after how many seconds."""
-
-    phase: str
+    name: str
     done: int
     total: int
-    seconds: float
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Time left in this phase at the pace so far."""
-        return self.seconds / self.done * (self.total - self.done) if self.done else None
+    seconds_left: float | None
 
 
 class Progress:
-    """Writes `Stand`s to a file, at most twice a second."""
+    """Writes a `Phase` to a file, at most twice a second; without a file, nothing."""
 
-    def __init__(self, path: Path, interval: float = 0.5) -> None:
+    def __init__(self, path: Path | None, interval: float = 0.5) -> None:
         self.path = path
         self.interval = interval
         self.phase = ''
+        self.begun = 0  # steps done before the phase started here
         self.started = self.written = 0.0
 
     def update(self, phase: str, done: int, total: int) -> None:
+        if self.path is None:
+            return
         now = time.monotonic()
         if phase != self.phase:
-            self.phase, self.started, self.written = phase, now, 0.0
+            self.phase, self.begun, self.started, self.written = phase, done - 1, now, 0.0
         if now - self.written < self.interval and done < total:
             return
         self.written = now
+        pace = (now - self.started) / (done - self.begun) if done > self.begun else 0
         part = self.path.with_suffix('.part')
-        part.write_text(json.dumps(asdict(Stand(phase, done, total, now - self.started))))
+        part.write_text(json.dumps(Phase(phase, done, total, pace * (total - done) or None)))
         os.replace(part, self.path)
 
 
-def read_stand(path: Path) -> Stand | None:
-    """The latest stand, None before the first."""
+def read_phase(path: Path) -> Phase | None:
+    """The latest, None before the first."""
     try:
-        return Stand(**json.loads(path.read_text()))
+        return Phase(*json.loads(path.read_text()))
     except FileNotFoundError:
         return None
 
 
-@HOOKS.register_module()
 class ProgressFile(Hook):
-    """Reports training and test iterations to a progress file.
+    """Reports training and test iterations to a `Progress`.
 
-    Args:
-        path: the file.
+    Attributes:
+        first: iteration that training started from, not 0 when it was resumed.
     """
 
-    def __init__(self, path: str) -> None:
-        self.progress = Progress(Path(path))
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.first = 0
+
+    def before_train(self, runner: Runner) -> None:
+        self.first = runner.iter
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict, outputs: dict

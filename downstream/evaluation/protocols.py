@@ -155,7 +155,7 @@ def _protocol(path: Path, tree: ast.Module) -> dict[str, Any]:
         named = _assigned(tree, '_base_')
         bases = [] if named is None else _literal(named)
     except ValueError:
-        from mim_backbones.training.config_file import open_config
+        from mim_backbones.training.config import open_config
 
         return open_config(path).to_dict()['protocol']
     inherited: dict[str, Any] = {}

@@ -4,64 +4,82 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.table import Table
+
 from downstream.evaluation.contestants import open_contestants
-from downstream.evaluation.display import as_record, ending_of, result_table, stand_of
-from downstream.evaluation.job import Job
-from downstream.evaluation.plan import finished_results, plan_jobs
+from downstream.evaluation.plan import (
+    Planned,
+    Request,
+    finished_results,
+    lanes,
+    plan_jobs,
+    result_key,
+)
 from downstream.evaluation.pool import run_jobs
 from downstream.results.result import Result
-from mim_backbones.console.atomic_file import check_writable
-from mim_backbones.console.display import PoolDisplay
+from downstream.task import find_task, tasks
+from mim_backbones.console.display import PoolDisplay, clock
 from mim_backbones.data_spec import load_data_spec
+from mim_backbones.console.atomic_file import check_writable
+
+Row = tuple[Planned, Path, Result]
 
 
-def evaluate_all(
-    sources: Sequence[str],
-    tasks: Sequence[str],
-    tier: str,
-    seeds: Sequence[int],
-    data: Path,
-    out: Path,
-    parallel: int,
-    cores: int,
-    arch: str | None,
-    options: dict[str, Any],
-) -> tuple[bool, list[dict[str, Any]]]:
-    """Whether every job went well, and a record of each result and failure.
+def evaluate_all(request: Request) -> tuple[list[Row], dict[str, str]]:
+    """The results that are there in the end, and a line for each job that failed, by its title.
 
     Raises:
         UserError: something that was given cannot be used; nothing has been trained then.
     """
-    spec = load_data_spec(data)
-    contestants = open_contestants(sources, arch)
-    check_writable(out)
-    threads = max(1, cores // parallel)
-    planned = plan_jobs(contestants, tasks, tier, seeds, spec, out, threads, options)
-    waiting = [one.job for one in planned if one.done is None]
+    tasks()  # refuses one that is not whole
+    spec = load_data_spec(request.data)
+    contestants = open_contestants(request.sources, request.arch, request.backbone)
+    check_writable(request.out)
+    planned = plan_jobs(request, contestants, spec)
+    waiting = [one for one in planned if one.done is None]
     with PoolDisplay(len(waiting)) as display:
         for one in planned:
             if one.done is not None:
                 display.say(f'{one.job.title}: already there ({one.done.name})')
-        outcomes = run_jobs(
-            waiting,
-            parallel,
-            tick=lambda running: display.tick([stand_of(job) for job in running]),
-            ended=lambda outcome: display.ended(outcome.job.title, ending_of(outcome)),
+        outcomes = run_jobs(waiting, request.jobs or lanes(request.processes), display)
+    there = {result_key(result): (path, result) for path, result in finished_results(request.out)}
+    rows = [(one, *there[one.job.key]) for one in planned if one.job.key in there]
+    return rows, {one.job.title: one.failure for one in outcomes if one.failure}
+
+
+def result_table(rows: Sequence[Row]) -> Table:
+    """One row per result: the task's main metric, what it cost."""
+    table = Table(box=None, header_style='bold')
+    for column in ('checkpoint', 'task', 'protocol', 'seed', 'metric'):
+        table.add_column(column)
+    for column in ('value', 'images/s', 'time'):
+        table.add_column(column, justify='right')
+    for planned, _, result in rows:
+        job = planned.job
+        changed = ''.join(f'\n{key}={value}' for key, value in result.changes.items())
+        table.add_row(
+            job.name,
+            job.task,
+            f'{job.protocol}{changed}',
+            str(job.seed),
+            find_task(job.task).metrics.get(result.primary, result.primary),
+            f'{result.metrics[result.primary]:.2f}',
+            f'{result.cost.get("train_images_per_second", 0):.0f}',
+            clock(result.cost.get('seconds', 0)),
         )
-        failures = {outcome.job.title: outcome.failure for outcome in outcomes if outcome.failure}
-        rows = _rows([one.job for one in planned if one.job.title not in failures], out)
-        if rows:
-            display.console.print(result_table([(job, result) for job, _, result in rows]))
-    records = [as_record(path, result) for _, path, result in rows]
-    records += [{'job': title, 'failure': line} for title, line in failures.items()]
-    return not failures, records
+    return table
 
 
-def _rows(jobs: Sequence[Job], out: Path) -> list[tuple[Job, Path, Result]]:
-    """The jobs with their results, in the jobs' order."""
-    found = {
-        (result.name, result.protocol, result.seed): (path, result)
-        for path, result in finished_results(out).items()
+def as_record(path: Path, result: Result) -> dict[str, Any]:
+    """What `--json` prints of a result."""
+    return {
+        'name': result.name,
+        'task': result.task,
+        'protocol': result.protocol.name,
+        'changes': result.changes,
+        'seed': result.seed,
+        'primary': result.primary,
+        'metrics': result.metrics,
+        'cost': result.cost,
+        'result': str(path),
     }
-    keys = [(job.name, job.protocol, job.seed) for job in jobs]
-    return [(job, *found[key]) for job, key in zip(jobs, keys) if key in found]

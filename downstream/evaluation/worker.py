@@ -1,9 +1,10 @@
-"""Run one job in this process, as `mimbench eval` starts it.
+"""Run one job in this process, or in several under torchrun, as `mimbench eval` starts it.
 
-    python -m downstream.evaluation.worker JOB.json
+    python -m downstream.evaluation.worker LOGS/NAME/job.json
 
-Trains, evaluates and writes the result. A failure leaves one line in `failure.txt` beside the job
-file, and exit code 1 (2 when the user can mend it).
+Trains by the `config.py` beside the job file, going on from the last checkpoint where the config
+says so, evaluates and writes the result. A failure leaves one line in `failure.txt`, and exit code
+1 (2 when the user can mend it).
 """
 
 import os
@@ -11,27 +12,30 @@ import resource
 import sys
 import time
 import traceback
+from contextlib import suppress
+from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from downstream.evaluation.backbone_config import architecture_name
-from downstream.evaluation.job import Job, config_digest
+from downstream.evaluation.job import CONFIG, FAILURE, PROGRESS, Job
 from downstream.results.result import Result, write_result
-from downstream.task import find_task
-from mim_backbones.data_spec import load_data_spec
+from downstream.task import Evaluation, find_task
+from mim_backbones.console.environment import cpu_name
 from mim_backbones.errors import UserError
 
-# Beside each other in the job's log folder.
-JOB_FILE, LOG = 'job.json', 'log.txt'
-FAILURE, PROGRESS = 'failure.txt', 'progress.json'
+if TYPE_CHECKING:
+    from mmengine.runner import Runner
+
 DISTRIBUTIONS = (
     'mimbench', 'torch', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection',
     'onedl-mmsegmentation', 'mmengine', 'mmcv', 'mmdet', 'mmsegmentation',
 )  # fmt: skip
 
 
-def run(job: Job) -> Path:
-    """Trains and evaluates; returns the result's JSON file.
+def run(job: Job, folder: Path) -> None:
+    """Trains and evaluates; the first process writes the result, and clears away checkpoints.
 
     Raises:
         UserError: the data, the checkpoint or the config cannot be used.
@@ -39,38 +43,54 @@ def run(job: Job) -> Path:
     started = time.monotonic()
     import torch
 
-    torch.set_num_threads(job.threads)
+    torch.set_num_threads(max(1, job.threads // job.processes))
 
-    from downstream.evaluation.job_config import job_config
-    from downstream.evaluation.progress import Progress
-    from mim_backbones.training.config import check_config
-    from mim_backbones.training.launch import build_runner
+    from mmengine.config import Config
+    from mmengine.dist import is_main_process
+    from mmengine.model import is_model_wrapper
 
-    cfg = job_config(job, load_data_spec(job.data))
-    check_config(cfg, job.options)
-    digest = config_digest(cfg)
-    progress = job.log_folder / PROGRESS
-    cfg.custom_hooks = [
-        *cfg.get('custom_hooks', []), {'type': 'downstream.ProgressFile', 'path': str(progress)}
-    ]  # fmt: skip
-    runner = build_runner(cfg)
+    from downstream.evaluation.progress import Progress, ProgressFile
+    from mim_backbones.training.distributed import leave_together
+    from mim_backbones.training.launch import build_errors_in_one_line, build_runner
+
+    config = folder / CONFIG
+    runner = build_runner(Config.fromfile(config))
+    progress = Progress(folder / PROGRESS if is_main_process() else None)
+    watch = ProgressFile(progress)
+    runner.register_hook(watch)
     begun = time.monotonic()
-    runner.train()
+    with build_errors_in_one_line(str(config)):
+        runner.train()
     trained = time.monotonic()
-    task = find_task(job.task)
-    evaluation = task.run(runner, Progress(progress))
+    if is_model_wrapper(runner.model):  # each process scores its share by itself
+        runner.model = runner.model.module
+    evaluation = find_task(job.task).run(runner, progress)
     done = time.monotonic()
-    seen = runner.iter * runner.train_dataloader.batch_size
-    cost = {
-        'seconds': done - started,
-        'train_seconds': trained - begun,
-        'eval_seconds': done - trained,
-        'peak_memory_mib': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        'train_images_per_second': seen / (trained - begun),
-    }
-    if torch.cuda.is_available():
-        cost['peak_gpu_memory_mib'] = torch.cuda.max_memory_allocated() / 2**20
-    result = Result(
+    if is_main_process():
+        steps = runner.iter - watch.first
+        images = steps * runner.train_dataloader.batch_size * job.processes
+        cost = {
+            'seconds': done - started,
+            'train_seconds': trained - begun,
+            'eval_seconds': done - trained,
+            'peak_memory_mib': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            'train_images_per_second': images / (trained - begun),
+        }
+        if torch.cuda.is_available():
+            cost['peak_gpu_memory_mib'] = torch.cuda.max_memory_allocated() / 2**20
+        result = result_of(job, evaluation, cost, run_of(job, runner, watch.first))
+        write_result(Path(job.out), result, evaluation.units, evaluation.pictures)
+        if not job.keep_checkpoints:
+            for path in (*folder.glob('*.pth'), folder / 'last_checkpoint'):
+                path.unlink(missing_ok=True)
+    leave_together()
+
+
+def result_of(
+    job: Job, evaluation: Evaluation, cost: dict[str, float], about: dict[str, Any]
+) -> Result:
+    """What is written down of a job's end."""
+    return Result(
         name=job.name,
         checkpoint=job.checkpoint,
         method=job.method,
@@ -78,26 +98,42 @@ def run(job: Job) -> Path:
         task=job.task,
         protocol=job.protocol,
         metrics={key: float(value) for key, value in evaluation.metrics.items()},
-        primary=task.primary(evaluation.metrics),
+        primary=find_task(job.task).primary(evaluation.metrics),
         seed=job.seed,
         cost={key: round(value, 3) for key, value in cost.items()},
         versions=installed_versions(),
         data=vars(job.card),
-        config_sha256=digest,
-        protocol_sha256=digest,
-        backbone_sha256=digest,
+        config_sha256=job.identity.config,
+        protocol_sha256=job.identity.protocol,
+        backbone_sha256=job.identity.backbone,
+        changes=job.identity.changes,
+        run=about,
     )
-    return write_result(Path(job.out), result, evaluation.units, evaluation.pictures)
+
+
+def run_of(job: Job, runner: 'Runner', first: int) -> dict[str, Any]:
+    """When, by what command and on what hardware; costs are those since `resumed_at`."""
+    import torch
+
+    about = {
+        'date': datetime.now(timezone.utc).astimezone().isoformat(timespec='seconds'),
+        'command': job.command,
+        'cpu': cpu_name(),
+        'gpus': [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        'threads': job.threads,
+        'processes': job.processes,
+        'steps': runner.iter,
+        'images_per_step': runner.train_dataloader.batch_size * job.processes,
+    }
+    return {**about, 'resumed_at': first} if first else about
 
 
 def installed_versions() -> dict[str, str]:
     """Versions of what computes the numbers."""
     versions = {'python': sys.version.split()[0]}
     for name in DISTRIBUTIONS:
-        try:
+        with suppress(PackageNotFoundError):
             versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return versions
 
 
@@ -110,11 +146,13 @@ def failure_line(error: BaseException) -> str:
 def main() -> int:
     path = Path(sys.argv[1])
     try:
-        run(Job.load(path))
+        run(Job.load(path), path.parent)
     except Exception as error:
         # The boundary of the process: whatever went wrong here must not stop the other jobs.
         traceback.print_exc()
-        (path.parent / FAILURE).write_text(failure_line(error))
+        # Of several processes the first to fail is right; the others lost their connection to it.
+        with suppress(FileExistsError), (path.parent / FAILURE).open('x') as stream:
+            stream.write(failure_line(error))
         return 2 if isinstance(error, UserError) else 1
     return 0
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from downstream.evaluation.job import listing_digest
+from downstream.evaluation.fingerprint import listing_digest
 from downstream.task import DataCard
 from mim_backbones.errors import UserError
 

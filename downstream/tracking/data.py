@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from downstream.evaluation.job import listing_digest
+from downstream.evaluation.fingerprint import listing_digest
 from downstream.task import DataCard
 from mim_backbones.errors import UserError
 

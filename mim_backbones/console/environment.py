@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mim_backbones.console.plugins import OURS, doubled, load_plugin, owner, plugins
-from mim_backbones.data_spec import SECTIONS, load_data_spec
+from mim_backbones.data_spec import load_data_spec
 from mim_backbones.errors import UserError
 
 IMPORT_NAMES = (
@@ -86,12 +86,14 @@ def cpu_name() -> str:
 
 
 def data_roots(source: str | None) -> tuple[dict[str, str], str | None]:
-    """Section -> root of a data YAML, and the error if it cannot be used."""
+    """Section -> root of a data YAML, and the first error of what cannot be used."""
+    found: dict[str, str] = {}
     if not source:
-        return {}, None
+        return found, None
     try:
         spec = load_data_spec(source)
+        for name in spec:
+            found[name] = str(spec[name].root)
     except UserError as error:
-        return {}, str(error)
-    named = {name: getattr(spec, name) for name in SECTIONS}
-    return {name: str(section.root) for name, section in named.items() if section}, None
+        return found, str(error)
+    return found, None

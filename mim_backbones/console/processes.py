@@ -27,13 +27,22 @@ def default_parallel() -> int:
     return 1 if torch.cuda.is_available() else min(2, cores())
 
 
-def start_process(command: Sequence[str], log: Path, threads: int) -> subprocess.Popen:
-    """Start a command in a process group of its own; all it says goes to `log`."""
+def start_process(
+    command: Sequence[str], log: Path, threads: int, gpus: Sequence[str] = ()
+) -> subprocess.Popen:
+    """Start a command in a process group of its own; all it says goes to `log`.
+
+    Args:
+        threads: of each process.
+        gpus: those it may use, by number or name; none given, all.
+    """
     own = {
         'OMP_NUM_THREADS': str(threads),
         'MKL_NUM_THREADS': str(threads),
         'PYTHONUNBUFFERED': '1',  # the last line of the log is the last that was said
     }
+    if gpus:
+        own['CUDA_VISIBLE_DEVICES'] = ','.join(gpus)
     with log.open('wb') as stream:
         return subprocess.Popen(
             command,

@@ -16,6 +16,12 @@ TINY_VIT = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fingerprints of a test's files stay with the test."""
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+
+
 @pytest.fixture(scope='session')
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`mimbench synth --size tiny`: 8 training and 4 val images, 2 + 2 sequences."""
@@ -55,17 +61,15 @@ def make_job(tmp_path: Path) -> Callable[..., Any]:
 
     def make(task: str, weights: Path | None = None, **changes: Any) -> Job:
         family = family_of(changes.get('backbone', TINY_VIT))
-        protocol = find_protocol(task, 'smoke', family)
+        recipe = find_protocol(task, 'smoke', family)
         fields = {
             'name': 'test',
             'checkpoint': Checkpoint(str(weights), 'f' * 64) if weights else None,
             'method': 'none',
             'backbone': TINY_VIT,
-            'task': task,
-            'protocol': protocol.protocol,
-            'recipe': str(protocol.path),
+            'protocol': recipe.protocol,
+            'recipe': str(recipe.path),
             'seed': 0,
-            'data': '',
             'card': DataCard(name='test', root='', fingerprint='0', train=1, val=1),
             'out': str(tmp_path / 'out'),
         }
@@ -85,6 +89,6 @@ def train_job() -> Callable[..., Any]:
     def train(job: Any, spec: Any) -> Any:
         runner = build_runner(job_config(job, spec))
         runner.train()
-        return find_task(job.task).run(runner, Progress(job.log_folder / 'progress.json'))
+        return find_task(job.task).run(runner, Progress(None))
 
     return train

@@ -1,6 +1,13 @@
-import pytest
+import subprocess
+import sys
+from pathlib import Path
 
-from mim_backbones.data_spec import load_data_spec, require
+import pytest
+import yaml
+
+from downstream.task import tasks
+from mim_backbones.console.recipes import recipes_root
+from mim_backbones.data_spec import DataSpec, PretrainData, class_list, load_data_spec, require
 from mim_backbones.errors import UserError
 
 DETECTION = 'detection: {root: coco}\n'
@@ -23,20 +30,20 @@ def write(folder, text):
 def test_relative_roots_start_at_the_file_and_a_folder_will_do(coco) -> None:
     write(coco, DETECTION)
     spec = load_data_spec(coco)
-    assert spec.detection.root == coco / 'coco'
-    assert spec.segmentation is None
+    assert spec['detection'].root == coco / 'coco'
+    assert list(spec) == ['detection']
     with pytest.raises(UserError, match='names no segmentation data'):
         require(spec, 'segmentation')
 
 
 def test_variables_and_their_defaults(coco, monkeypatch) -> None:
     path = write(coco, 'detection: {root: "${MIM_TEST_ROOT:-coco}"}\n')
-    assert load_data_spec(path).detection.root == coco / 'coco'
+    assert load_data_spec(path)['detection'].root == coco / 'coco'
     path = write(coco, 'detection: {root: "${MIM_TEST_ROOT}/coco"}\n')
     with pytest.raises(UserError, match='MIM_TEST_ROOT is not set'):
-        load_data_spec(path)
+        require(load_data_spec(path), 'detection')
     monkeypatch.setenv('MIM_TEST_ROOT', str(coco))
-    assert load_data_spec(path).detection.root == coco / 'coco'
+    assert load_data_spec(path)['detection'].root == coco / 'coco'
 
 
 def test_label_convention(tmp_path) -> None:
@@ -44,28 +51,90 @@ def test_label_convention(tmp_path) -> None:
         (tmp_path / 'images' / split).mkdir(parents=True)
         (tmp_path / 'annotations' / split).mkdir(parents=True)
     path = write(tmp_path, 'segmentation: {root: ., classes: [sky, car], ignore_index: 11}\n')
-    found = load_data_spec(path).segmentation
+    found = load_data_spec(path)['segmentation']
     assert found.classes == ('sky', 'car')
     assert found.ignore_index == 11
     assert not found.reduce_zero_label
 
 
 @pytest.mark.parametrize(('text', 'message'), [
-    ('detecton: {root: coco}', 'unknown .*detecton'),
+    ('detecton: {root: coco}', "no installed task is called 'detecton'; known: pretrain"),
     ('detection: {rot: coco}', 'unknown .*rot'),
     ('detection: {}', 'lacks .*root'),
     ('detection: coco', 'must be a mapping'),
+    ('detection:', 'must be a mapping'),
     ('[1, 2]', 'must map'),
     ('a: [', 'is not YAML'),
     ('detection: {root: coconut}', 'coconut is not there; .* holds: coco, data.yaml'),
+    ('detection: {root: gone/coconut}', 'gone/coconut is not there; .* holds: coco, data.yaml'),
     ('detection: {root: coco, val_images: val}', 'coco/val is not there; .*holds: annotations'),
 ])  # fmt: skip
 def test_mistakes_are_one_clear_line(coco, text: str, message: str) -> None:
     with pytest.raises(UserError, match=message) as error:
-        load_data_spec(write(coco, text))
+        require(load_data_spec(write(coco, text)), 'detection')
     assert '\n' not in str(error.value)
+
+
+def test_what_nobody_asks_for_may_be_missing(coco) -> None:
+    path = write(coco, DETECTION + 'tracking: {root: lasot}\npretrain: {root: "${GONE}/images"}\n')
+    spec = load_data_spec(path)
+    assert spec['detection'].root == coco / 'coco'
+    with pytest.raises(UserError, match=r'tracking data .*lasot is not there; .* holds: coco'):
+        require(spec, 'tracking')
 
 
 def test_missing_file_points_to_synth(tmp_path) -> None:
     with pytest.raises(UserError, match='mimbench synth'):
         load_data_spec(tmp_path)
+
+
+def test_a_section_may_be_given_as_it_is(tmp_path) -> None:
+    section = PretrainData(tmp_path)
+    assert DataSpec(tmp_path, {'pretrain': section})['pretrain'] is section
+
+
+@pytest.mark.parametrize(('name', 'count', 'first'), [
+    ('ade20k', 150, 'wall'), ('cityscapes', 19, 'road'), ('coco', 80, 'person'),
+])  # fmt: skip
+def test_class_lists_by_name(name: str, count: int, first: str) -> None:
+    found = class_list(name)
+    assert (len(found), found[0]) == (count, first)
+
+
+def test_an_unknown_class_list_names_the_known_ones(tmp_path) -> None:
+    path = write(tmp_path, 'segmentation: {root: ., classes: ade21k}\n')
+    with pytest.raises(UserError, match=r"'ade21k'.*one of: .*ade20k, .*cityscapes"):
+        require(load_data_spec(path), 'segmentation')
+
+
+def test_reading_a_yaml_loads_no_heavy_package(coco) -> None:
+    write(coco, DETECTION)
+    code = (
+        'import sys\n'
+        'from mim_backbones.data_spec import load_data_spec\n'
+        f'load_data_spec({str(coco)!r})["detection"]\n'
+        'print([n for n in ("torch", "mmengine", "mmseg", "mmdet") if n in sys.modules])'
+    )
+    found = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == '[]'
+
+
+@pytest.mark.parametrize('name', ['pretrain', *tasks()])
+def test_the_standard_yaml_serves_those_who_have_some_of_it(name, tmp_path, monkeypatch) -> None:
+    standard = recipes_root() / 'data' / 'standard.yaml'
+    monkeypatch.setenv('MIMBENCH_DATA', str(tmp_path))
+    if name not in yaml.safe_load(standard.read_text()):
+        pytest.skip('no usual data set')
+    with pytest.raises(UserError, match=f'{name} data .* is not there') as error:
+        require(load_data_spec(standard), name)
+    for _ in range(20):  # make what it asks for, one after the other
+        missing = Path(str(error.value).split('): ')[1].split(' is not there')[0])
+        folder = missing.parent if missing.suffix else missing
+        folder.mkdir(parents=True, exist_ok=True)
+        missing.touch()
+        try:
+            section = require(load_data_spec(standard), name)
+            break
+        except UserError as again:
+            error.value.args = again.args
+    assert section.root.is_relative_to(tmp_path)

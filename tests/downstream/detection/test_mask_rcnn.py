@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from downstream.detection.data import DetectionData
 from downstream.detection.units import DetectionUnits
-from mim_backbones.data_spec import DataSpec, DetectionData
+from mim_backbones.data_spec import DataSpec
 
 # No decay over depth and no drop path: a handful of images is to be learnt by heart.
 FAST = {
@@ -30,7 +31,7 @@ def overfit_spec(world):
         val_images='train2017',
         val_annotations='annotations/instances_train2017.json',
     )
-    return DataSpec(file=world / 'data.yaml', detection=data)
+    return DataSpec(world / 'data.yaml', {'detection': data})
 
 
 @pytest.mark.slow

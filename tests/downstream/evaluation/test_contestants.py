@@ -4,6 +4,25 @@ import torch
 from downstream.evaluation.contestants import display_name, open_contestants
 from mim_backbones.errors import UserError
 
+SWIN_NAME = 'MIMSwin 8x1-1/4'
+
+
+@pytest.fixture
+def swin(tmp_path):
+    """A Swin of two stages, as released files have it."""
+    from mim_backbones.backbones.swin import MIMSwin
+
+    model = MIMSwin({'embed_dim': 8, 'depths': (1, 1), 'num_heads': (1, 2)}, img_size=56)
+    torch.save({'model': model.state_dict()}, tmp_path / 'swin.pth')
+    return tmp_path / 'swin.pth'
+
+
+@pytest.fixture
+def bare(tmp_path, weights):
+    """Nothing but tensors."""
+    torch.save(torch.load(weights, weights_only=True)['state_dict'], tmp_path / 'bare.pth')
+    return tmp_path / 'bare.pth'
+
 
 def test_a_checkpoint_says_what_it_is(weights):
     (one,) = open_contestants([str(weights)])
@@ -46,9 +65,77 @@ def test_equal_names_are_refused(weights):
         open_contestants([str(weights), str(weights)])
 
 
-def test_a_file_that_says_nothing_of_itself(tmp_path, weights):
-    bare = tmp_path / 'bare.pth'
-    torch.save(torch.load(weights, weights_only=True)['state_dict'], bare)
+def test_one_random_start_for_each_architecture(weights, tmp_path, swin):
+    names = [one.name for one in open_contestants([str(weights), f's={swin}', 'random'])]
+    assert names == ['simmim', 's', 'random init MIMViT 48x4/8', f'random init {SWIN_NAME}']
+    sources = [f'a={weights}', f'b={weights}', 'random']
+    assert [one.name for one in open_contestants(sources)] == ['a', 'b', 'random init']
+
+
+def test_other_families_compete(swin):
+    (one,) = open_contestants([f's={swin}'])
+    assert one.backbone['type'].endswith('MIMSwin')
+
+
+def test_timm_models_compete(monkeypatch):
+    from downstream.evaluation import contestants
+    from mim_backbones.backbones.vit import MIMViT
+    from mim_backbones.checkpoints.source import Content
+
+    torch.manual_seed(0)
+    sizes = {'embed_dim': 48, 'depth': 4, 'num_heads': 3}
+    state = MIMViT(sizes, img_size=32, patch_size=8).state_dict()
+    content = Content('timm:my_vit', state, {'num_heads': 3})
+    monkeypatch.setattr(contestants, 'open_source', lambda source: content)
+    first, second = open_contestants(['timm:my_vit', 'named=timm:my_vit'])
+    assert (first.name, first.checkpoint.path) == ('my_vit', 'timm:my_vit')
+    assert first.checkpoint.sha256 == second.checkpoint.sha256
+    assert second.name == 'named'
+    assert first.backbone['arch'] == sizes
+
+
+def test_a_word_that_is_no_file_gets_a_hint(weights):
+    with pytest.raises(UserError, match=r'repeat the option: --cfg-options train_cfg\.max_iters=2'):
+        open_contestants([str(weights), 'train_cfg.max_iters=2'])
+
+
+class TestDescriptions:
+    """`--arch` and `--backbone` beside what a file says of itself."""
+
+    def arch(self, folder, **options):
+        config = folder / 'arch.py'
+        config.write_text(f'model = dict(backbone={options!r})')
+        return str(config)
+
+    def test_the_same_is_no_contradiction(self, weights, tmp_path):
+        same = {'embed_dim': 48, 'depth': 4, 'num_heads': 3}
+        arch = self.arch(tmp_path, type='MIMViT', arch=same, patch_size=8, img_size=224)
+        (one,) = open_contestants([str(weights)], arch)
+        assert one.backbone['img_size'] == 64
+
+    @pytest.mark.parametrize(('options', 'message'), [
+        ({'type': 'MIMViT', 'arch': 'tiny'}, "arch={'embed_dim': 192"),
+        ({'type': 'MIMViT', 'patch_size': 16}, 'patch_size=16, .*epoch_2.pth records 8'),
+        ({'type': 'MIMSwin'}, 'type=MIMSwin, .* records MIMViT'),
+    ])  # fmt: skip
+    def test_a_contradiction_is_refused(self, weights, tmp_path, options, message):
+        with pytest.raises(UserError, match=message):
+            open_contestants([str(weights)], self.arch(tmp_path, **options))
+
+    def test_options_for_all_and_for_one(self, bare):
+        options = {'num_heads': 3, 'b:num_heads': 4}
+        first, second = open_contestants([f'a={bare}', f'b={bare}'], None, options)
+        assert first.backbone['arch']['num_heads'] == 3
+        assert second.backbone['arch']['num_heads'] == 4
+        with pytest.raises(UserError, match="no checkpoint is called 'c'; there are: a"):
+            open_contestants([f'a={bare}'], None, {'c:num_heads': 3})
+
+    def test_an_option_that_the_backbone_does_not_take_is_named(self, weights):
+        with pytest.raises(UserError, match=r'epoch_2\.pth: .*colour'):
+            open_contestants([str(weights)], None, {'colour': 3})
+
+
+def test_a_file_that_says_nothing_of_itself(bare):
     with pytest.raises(UserError, match=r'bare\.pth.*--arch CONFIG'):
         open_contestants([str(bare)])
 

@@ -13,7 +13,7 @@ from downstream.evaluation.protocols import find_protocol, recipes
 from downstream.task import tasks
 from mim_backbones.console.recipes import recipes_root
 from mim_backbones.errors import UserError
-from mim_backbones.training.config_file import read_config
+from mim_backbones.training.config import read_config
 
 FILES = sorted((recipes_root() / 'downstream').rglob('*.py'))
 WHOLE = "protocol = dict(name='{}', version='1', task='detection', tier='proxy', family='swin')\n"

@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from mim_backbones.data_spec import DataSpec, DetectionData, SegmentationData
+from downstream.detection.data import DetectionData
+from downstream.segmentation.data import SegmentationData
+from mim_backbones.data_spec import DataSpec
 
 FEW = {'train_cfg.max_iters': 2, 'train_dataloader.batch_size': 4}
 
@@ -16,8 +18,8 @@ def test_detection(shared, weights, make_job, train_job, name):
     """coco_small: category ids with gaps, an image without annotation, a greyscale one."""
     from downstream.detection.task import TASK
 
-    spec = DataSpec(file=shared, detection=DetectionData(root=shared / 'data' / name))
-    job = make_job('detection', weights, card=TASK.describe(spec.detection), options=FEW)
+    spec = DataSpec(shared, {'detection': DetectionData(root=shared / 'data' / name)})
+    job = make_job('detection', weights, card=TASK.describe(spec['detection']), options=FEW)
     found = train_job(job, spec)
     assert {'box_mAP', 'mask_mAP', 'box_mAP_50', 'mask_mAP_50'} <= set(found.metrics)
     assert len(found.units) == job.card.val
@@ -41,7 +43,7 @@ def test_training_on_images_without_annotation_and_greyscale(
     # Every one of the 27 images is seen.
     options = {'train_cfg.max_iters': 7, 'train_dataloader.batch_size': 4}
     found = train_job(
-        make_job('detection', weights, options=options), DataSpec(tmp_path, detection=data)
+        make_job('detection', weights, options=options), DataSpec(tmp_path, {'detection': data})
     )
     assert found.metrics['box_mAP'] >= 0
 
@@ -52,11 +54,9 @@ def test_segmentation_with_void_11(shared, weights, make_job, train_job):
 
     root = shared / 'data' / 'camvid_small'
     classes = tuple(line.split()[-1] for line in (root / 'classes.txt').read_text().splitlines())
-    spec = DataSpec(
-        file=shared,
-        segmentation=SegmentationData(root=root, classes=classes[:11], ignore_index=11),
-    )
-    job = make_job('segmentation', weights, card=TASK.describe(spec.segmentation), options=FEW)
+    data = SegmentationData(root=root, classes=classes[:11], ignore_index=11)
+    spec = DataSpec(shared, {'segmentation': data})
+    job = make_job('segmentation', weights, card=TASK.describe(spec['segmentation']), options=FEW)
     found = train_job(job, spec)
     # README of the set: void takes 3.5 % of the pixels; they count nowhere.
     labelled, predicted = found.units.labelled.sum(), found.units.predicted.sum()
@@ -70,6 +70,6 @@ def test_segmentation_with_unlabelled_0(shared, weights, make_job, train_job):
     names = tuple(f'class {i}' for i in range(150))
     data = SegmentationData(root=root, classes=names, reduce_zero_label=True)
     found = train_job(
-        make_job('segmentation', weights, options=FEW), DataSpec(shared, segmentation=data)
+        make_job('segmentation', weights, options=FEW), DataSpec(shared, {'segmentation': data})
     )
     assert found.metrics['aAcc'] >= 0

@@ -39,12 +39,12 @@ def data_options(task: str, world: Path) -> list[str]:
         'default_hooks.checkpoint.interval=2',
     ]
     if task == 'detection':
-        root, file = spec.detection.root, spec.detection.root / spec.detection.val_annotations
-        classes = DETECTION.describe(spec.detection).classes
+        root, file = spec['detection'].root, spec['detection'].root / spec['detection'].val_annotations
+        classes = DETECTION.describe(spec['detection']).classes
         options += [f'{split}_evaluator.ann_file={file}' for split in ('val', 'test')]
         heads = ('roi_head.bbox_head', 'roi_head.mask_head')
     else:
-        root, classes = spec.segmentation.root, spec.segmentation.classes
+        root, classes = spec['segmentation'].root, spec['segmentation'].classes
         heads = ('decode_head', 'auxiliary_head')
     options += [f'{dataset}.data_root={root}' for dataset in datasets]
     options += [f'{dataset}.metainfo.classes={",".join(classes)}' for dataset in datasets]

@@ -5,17 +5,20 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from downstream.commands.eval import evaluate, task_names
+from downstream.commands.eval import evaluate
 from downstream.results.result import read_results
-from mim_backbones.console.options import parse_options
 from mim_backbones.errors import UserError
 
-QUICK = ['--cfg-options', 'train_cfg.max_iters=2', 'train_dataloader.batch_size=2']
+QUICK = [
+    *('--cfg-options', 'train_cfg.max_iters=2'),
+    *('--cfg-options', 'train_dataloader.batch_size=2'),
+]
 
 
 def mimbench(*words: object) -> subprocess.CompletedProcess:
@@ -38,6 +41,7 @@ def test_checkpoint_and_random_start_on_all_tasks(world, weights, tmp_path):
     records = json.loads(done.stdout)
     assert len(records) == 6
     assert '[6/6]' in done.stderr
+    assert not list((out / 'logs').rglob('*.pth'))
 
     stored = read_results(out)
     assert {(s.result.name, s.result.task) for s in stored} == {
@@ -55,6 +59,18 @@ def test_checkpoint_and_random_start_on_all_tasks(world, weights, tmp_path):
         assert result.units
         assert len(result.pictures) == 1
         assert result.architecture == 'MIMViT 48x4/8'
+        assert result.changes == {'train_cfg.max_iters': 2, 'train_dataloader.batch_size': 2}
+        assert result.run['steps'] == 2
+        assert result.run['images_per_step'] == 2
+        assert result.run['command'].startswith('mimbench eval ')
+        assert result.run['cpu']
+        assert datetime.fromisoformat(result.run['date']).tzinfo
+    for task in ('detection', 'segmentation', 'tracking'):
+        found = [each.result for each in stored if each.result.task == task]
+        assert len({(r.protocol_sha256, r.backbone_sha256, r.config_sha256) for r in found}) == 1
+    shown = mimbench(*words[:-1])  # without --json: the table, and only it
+    assert shown.stdout.count('train_cfg.max_iters=2') == 6
+    assert 'mask AP' in shown.stdout
 
     again = mimbench(*words)
     assert again.returncode == 0, again.stderr
@@ -78,6 +94,8 @@ def test_one_failed_job_is_one_line_and_the_others_are_there(world, weights, tmp
     assert str(images) in failed
     assert 'Traceback' not in done.stderr
     assert [stored.result.task for stored in read_results(out)] == ['tracking']
+    assert 'tracking' in done.stdout
+    assert 'failed' not in done.stdout
 
 
 @pytest.mark.parametrize('damage', ['missing', 'truncated', 'data', 'layout', 'out', 'tier'])
@@ -93,11 +111,11 @@ def test_bad_input_is_one_line_before_anything_is_trained(world, weights, tmp_pa
         words['data'] = tmp_path / 'none.yaml'
     if damage == 'layout':
         words['data'] = tmp_path / 'data.yaml'
-        words['data'].write_text(f'detection: {{root: {world}, train_images: gone}}')
+        words['data'].write_text(f'detection: {{root: {world / "coco"}, train_images: gone}}')
     if damage == 'out':
         out.write_text('a file where the folder should be')
     if damage == 'tier':
-        words['tier'] = 'gold'
+        words['tier'] = 'proxy'
     found = CliRunner().invoke(
         evaluate,
         [str(words['ckpt']), '--data', str(words['data']), '--out', str(words['out']),
@@ -106,7 +124,7 @@ def test_bad_input_is_one_line_before_anything_is_trained(world, weights, tmp_pa
     assert isinstance(found.exception, UserError), found.output
     assert '\n' not in str(found.exception)
     named = {'missing': 'none.pth', 'truncated': 'cut.pth', 'data': 'none.yaml',
-             'layout': 'gone', 'out': 'results', 'tier': 'gold'}  # fmt: skip
+             'layout': 'gone', 'out': 'results', 'tier': "tier 'proxy'"}  # fmt: skip
     assert named[damage] in str(found.exception)
     assert not (out / 'logs').exists()
 
@@ -118,42 +136,72 @@ def test_the_command_turns_it_into_exit_code_2(tmp_path):
     assert done.stderr.count('\n') == 1
 
 
-@pytest.mark.parametrize(
-    'words',
-    [
-        ['a.pth', '--tasks', 'coco', 'lasot', 'random', '--cfg-options', 'a.b=1', 'c.d=x'],
-        [
-            '--tasks',
-            'coco,lasot',
-            '--cfg-options',
-            'a.b=1',
-            '--cfg-options',
-            'c.d=x',
-            'a.pth',
-            'random',
-        ],
-        ['--cfg-options', 'a.b=1', 'c.d=x', '--tasks', 'detection', 'tracking', 'a.pth', 'random'],
-    ],
-)
-def test_lists_of_words(monkeypatch, words):
-    heard = {}
+@pytest.fixture
+def heard(monkeypatch):
+    """(words...) -> what the command makes of them."""
 
-    def evaluate_all(**given):
-        heard.update(given)
-        return True, []
+    def hear(*words):
+        requests = []
+        monkeypatch.setattr(
+            'downstream.evaluation.run.evaluate_all',
+            lambda request: requests.append(request) or ([], {}),
+        )
+        done = CliRunner().invoke(evaluate, [*words, '--data', 'd', '--out', 'o'])
+        assert done.exit_code == 0, done.output
+        return requests[0]
 
-    monkeypatch.setattr('downstream.evaluation.run.evaluate_all', evaluate_all)
-    done = CliRunner().invoke(evaluate, [*words, '--data', 'd', '--out', 'o'])
-    assert done.exit_code == 0, done.output
-    assert heard['sources'] == ('a.pth', 'random')
-    assert heard['tasks'] == ('detection', 'tracking')
-    assert heard['options'] == {'a.b': 1, 'c.d': 'x'}
+    return hear
 
 
-def test_task_names_and_options():
-    assert task_names(('coco,ade20k', 'detection')) == ('detection', 'segmentation')
-    with pytest.raises(UserError, match="'pose'"):
-        task_names(('pose',))
-    assert parse_options(('a.b=[1, 2]', 'c.d=true')) == {'a.b': [1, 2], 'c.d': True}
-    with pytest.raises(UserError, match='KEY=VALUE'):
-        parse_options(('a.b',))
+@pytest.mark.parametrize('words', [
+    ['a.pth', 'random', '--tasks', 'coco', 'lasot'],
+    ['--tasks', 'coco,lasot', 'a.pth', 'random'],
+    ['--tasks', 'coco', '--tasks', 'detection,tracking', 'a.pth', 'random'],
+    ['a.pth', 'coco', 'random', 'tracking'],
+])  # fmt: skip
+def test_words_that_name_tasks(heard, words):
+    request = heard(*words)
+    assert request.sources == ('a.pth', 'random')
+    assert request.tasks == ('detection', 'tracking')
+
+
+def test_a_file_called_as_a_task_is_a_file(heard, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path('coco').touch()
+    assert heard('coco', '--tasks', 'lasot').sources == ('coco',)
+    assert heard('coco', '--tasks', 'lasot').tasks == ('tracking',)
+
+
+def test_options(heard):
+    request = heard(
+        'a.pth', '--cfg-options', 'a.b=1', '--cfg-options', 'c.d=x', '--seed', '1', '--seed', '1',
+        '--backbone', 'num_heads=3', '--backbone', 'a:grid=(2, 3)', '--gpus-per-job', '2',
+    )  # fmt: skip
+    assert request.options == {'a.b': 1, 'c.d': 'x'}
+    assert request.backbone == {'num_heads': 3, 'a:grid': (2, 3)}
+    assert request.seeds == (1,)
+    assert request.processes == 2
+    assert request.tasks == ()
+
+
+@pytest.mark.parametrize('words', [
+    ['--tasks', 'pose'], ['--tier', 'gold'], ['--protocol', 'mask-rnn'],
+])  # fmt: skip
+def test_unknown_words_are_named(words):
+    done = CliRunner().invoke(evaluate, ['a.pth', '--data', 'd', '--out', 'o', *words])
+    assert done.exit_code == 2
+    assert f'{words[1]!r}' in done.output
+    assert 'known: ' in done.output
+
+
+def test_an_incomplete_task_is_refused_before_anything_else(world, weights, tmp_path, monkeypatch):
+    from downstream.evaluation.plan import Request
+    from downstream.evaluation.run import evaluate_all
+
+    def incomplete():
+        raise UserError("task 'depth' (my.depth:TASK) has no run; see docs/extending.md")
+
+    monkeypatch.setattr('downstream.evaluation.run.tasks', incomplete)
+    with pytest.raises(UserError, match="task 'depth'"):
+        evaluate_all(Request((str(weights),), world, tmp_path / 'out', ('detection',)))
+    assert not (tmp_path / 'out').exists()

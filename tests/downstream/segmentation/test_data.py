@@ -14,7 +14,7 @@ from mim_backbones.errors import UserError
 def data(world, tmp_path):
     root = tmp_path / 'ade'
     shutil.copytree(world / 'ade' / 'ADEChallengeData2016', root)
-    section = replace(load_data_spec(world).segmentation, root=root)
+    section = replace(load_data_spec(world)['segmentation'], root=root)
     return SegmentationData(**vars(section))
 
 

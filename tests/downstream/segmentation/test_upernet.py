@@ -19,8 +19,8 @@ def overfit_spec(world):
     """The training images are the val images too."""
     from dataclasses import replace
 
-    data = load_data_spec(world).segmentation
-    return DataSpec(file=world / 'data.yaml', segmentation=replace(data, val='training'))
+    data = load_data_spec(world)['segmentation']
+    return DataSpec(world / 'data.yaml', {'segmentation': replace(data, val='training')})
 
 
 @pytest.mark.slow

@@ -83,7 +83,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 def reduced(recipe: Path, folder: Path, world: Path, checkpoint: Path) -> Path:
     """A delta of the recipe that trains in seconds, on the synthetic world."""
-    data = dict(data_root=str(load_data_spec(world).segmentation.root))
+    data = dict(data_root=str(load_data_spec(world)['segmentation'].root))
     alone = dict(num_workers=0, persistent_workers=False)
     pipelines = {key: read_config(recipe)[f'{key}_dataloader'].dataset.pipeline
                  for key in ('train', 'val', 'test')}  # fmt: skip

@@ -6,7 +6,7 @@ from mmengine.runner import Runner
 
 from downstream.evaluation.protocols import recipes
 from downstream.tracking.task import TASK
-from mim_backbones.training.config_file import read_config
+from mim_backbones.training.config import read_config
 from mim_backbones.training.launch import build_runner
 
 RECIPES = [one.path for one in recipes().values() if one.protocol.task == 'tracking']
