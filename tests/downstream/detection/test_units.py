@@ -9,7 +9,7 @@ from pycocotools.cocoeval import COCOeval
 
 from downstream.detection.units import IOU_THRESHOLDS, DetectionUnits, MatchTable
 from downstream.results.bootstrap import draw_weights
-from downstream.results.load_units import load_units
+from downstream.results.result import load_units
 
 SIDE = 64
 
