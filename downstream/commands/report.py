@@ -9,7 +9,7 @@ import click
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-    from downstream.report.content import Content
+    from downstream.report.content import Report
 
 
 @click.command()
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option('--note', default='', help='A sentence that goes with those.')
 @click.option(
-    '--resamples', default=2000, show_default=True, type=click.IntRange(min=100),
-    help='Draws of the bootstrap.',
+    '--splits', default=200, show_default=True, type=click.IntRange(min=50),
+    help='Halvings of the test set behind each interval.',
 )  # fmt: skip
 @click.option('--json', 'as_json', is_flag=True, help='Print the numbers as JSON.')
 def report(
@@ -50,13 +50,14 @@ def report(
     published: Path | None,
     beside: Path | None,
     note: str,
-    resamples: int,
+    splits: int,
     as_json: bool,
 ) -> None:
     """Turn the results in RESULTS_DIR into a report with uncertainty.
 
     Writes OUT/report.html (one page that needs nothing beside it), report.md with figures/, and
-    report.csv. Only results of the same task, protocol and data are compared with each other.
+    report.csv. Only results of the same task, protocol and data are compared with each other; a
+    difference is marked where two or more trainings (seeds) a side show the noise of training.
 
     \b
     Examples:
@@ -69,43 +70,46 @@ def report(
     """
     from downstream.report.content import gather
     from downstream.report.formats.table_csv import numbers
-    from downstream.report.formats.write import check_writable, write_report
+    from downstream.report.formats.write import write_report
+    from mim_backbones.training.launch import check_writable
 
-    check_writable(out)
+    # asked of what is there, so that wrong input leaves no empty folder behind
+    check_writable(next(path for path in (out, *out.absolute().parents) if path.exists()))
     first = [name.strip() for name in order.split(',')] if order else []
-    content = gather(
-        results_dir, title, baseline, pictures, published, resamples, beside, note, first
-    )
-    page = write_report(content, out)
+    found = gather(results_dir, title, baseline, pictures, published, splits, beside, note, first)
+    page = write_report(found, out)
     if as_json:
-        click.echo(json.dumps({'page': str(page), 'numbers': numbers(content)}, indent=2))
+        click.echo(json.dumps({'page': str(page), 'numbers': numbers(found)}, indent=2))
         return
     from rich.console import Console
 
-    Console().print(_headline(content))
+    Console().print(_headline(found))
     click.echo(f'report: {page}')
 
 
-def _headline(content: 'Content') -> 'RichTable':
+def _headline(found: 'Report') -> 'RichTable':
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    from downstream.report.formats.markdown import headline_cell, headline_columns, row_of
-    from downstream.report.formats.wording import against, metric_name
+    from downstream.report.formats.markdown import headline_cell
+    from downstream.report.formats.wording import legend
 
     table = Table(
-        title=content.title,
+        title=found.title,
         box=box.SIMPLE_HEAD,
-        caption=f'percent [95 % interval], ▲ ▼ ○: difference to {against(content.baselines)} is '
-        'above, below, or not clear of zero',
+        caption=legend(found.tables, found.baselines),
+        caption_justify='left',
     )
     table.add_column('checkpoint')
-    columns = headline_columns(content)
-    for one, metric in columns:
-        heading = f'{one.group.task} {metric_name(metric)}\n{one.group.protocol}'
-        table.add_column(Text(heading))
-    for label in content.labels:
-        cells = (headline_cell(row_of(one, label), metric, '\n') for one, metric in columns)
+    for one, metric in found.columns:
+        group = one.group
+        name = f'{group.task} {group.metric_name(metric)}'
+        where = [group.data_text] * (group.task in found.split_tasks)
+        table.add_column(Text('\n'.join((name, group.protocol_text, *where))))
+    for label in found.labels:
+        cells = (
+            headline_cell(found.row(one, label), metric, '\n') for one, metric in found.columns
+        )
         table.add_row(Text(label), *(Text(cell) for cell in cells))
     return table

@@ -18,9 +18,9 @@ from downstream.evaluation.plan import (
 from downstream.evaluation.pool import run_jobs
 from downstream.results.result import Result
 from downstream.task import find_task, tasks
+from mim_backbones.console.atomic_file import check_writable
 from mim_backbones.console.display import PoolDisplay, clock
 from mim_backbones.data_spec import load_data_spec
-from mim_backbones.console.atomic_file import check_writable
 
 Row = tuple[Planned, Path, Result]
 

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from downstream.report.read.groups import Group, System
-from downstream.results.bootstrap import (
-    RESAMPLES,
+from downstream.results.interval import (
+    FEWEST_UNITS,
+    SPLITS,
     Difference,
+    HalfScores,
     Interval,
-    difference_of,
-    interval_of,
-    resampled_scores,
+    difference,
+    half_scores,
+    interval,
 )
-from downstream.results.load_units import load_units
-from downstream.results.result import StoredResult
-from downstream.results.units import Array, UnitScores
+from downstream.results.result import StoredResult, load_units
+from downstream.results.units import UnitScores
 from mim_backbones.errors import UserError
 
 DEFAULT_BASELINE = 'random init'
@@ -27,13 +28,13 @@ AGREEMENT = 0.1  # points by which a rounded metric may differ from the one its 
 class Score:
     """One metric of one system; interval is None where the results came without units."""
 
-    value: float  # percent, mean over seeds
+    value: float  # percent, mean over trainings
     interval: Interval | None
-    spread: float | None  # standard deviation over the seeds, None with one seed
+    spread: float | None  # standard deviation over the trainings, None with one
 
 
 @dataclass(frozen=True)
-class Row:
+class ScoreRow:
     system: System
     scores: dict[str, Score]
     differences: dict[str, Difference]  # to the baseline; empty for the baseline and without one
@@ -41,15 +42,27 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class ScoreTable:
     group: Group
-    rows: tuple[Row, ...]
+    rows: tuple[ScoreRow, ...]
     units: int | None  # how many images or sequences the intervals draw from
+    splits: int  # how often these were halved
 
     @property
-    def seeds(self) -> int:
-        """The most runs that any system has."""
-        return max(len(row.system.runs) for row in self.rows)
+    def trainings(self) -> set[int]:
+        """How many a system has: every number that occurs."""
+        return {len(row.system.runs) for row in self.rows}
+
+    @property
+    def too_few_units(self) -> bool:
+        return self.units is not None and self.units < FEWEST_UNITS
+
+    @property
+    def one_training_a_side(self) -> bool:
+        """Whether a difference lacks the noise of training."""
+        return any(
+            not found.covers_training for row in self.rows for found in row.differences.values()
+        )
 
     @property
     def baselines(self) -> tuple[str, ...]:
@@ -59,14 +72,14 @@ class Table:
 def compare(
     groups: Sequence[Group],
     baseline: str | None = None,
-    resamples: int = RESAMPLES,
+    splits: int = SPLITS,
     order: Sequence[str] = (),
-) -> list[Table]:
+) -> list[ScoreTable]:
     """One table per group.
 
     Args:
         baseline: name or label of the system to take differences to. By default 'random init' of
-            the same architecture, where there is one.
+            the same backbone, where there is one.
         order: labels of the first rows, see `place`.
 
     Raises:
@@ -80,7 +93,7 @@ def compare(
     for label in order:
         if label not in labels:
             raise UserError(f'no result is named {label!r}; --order can have: {", ".join(labels)}')
-    return [_table(group, baseline, resamples, order) for group in groups]
+    return [_table(group, baseline, splits, order) for group in groups]
 
 
 def place(label: str, order: Sequence[str], baselines: Collection[str | None]) -> tuple[int, str]:
@@ -90,49 +103,58 @@ def place(label: str, order: Sequence[str], baselines: Collection[str | None]) -
     return len(order) + (label in baselines), label
 
 
-def _table(group: Group, baseline: str | None, resamples: int, order: Sequence[str]) -> Table:
-    units = {system.label: _load(system) for system in group.systems}
-    with_units = [run_units for run_units in units.values() if run_units]
+def _table(group: Group, baseline: str | None, splits: int, order: Sequence[str]) -> ScoreTable:
+    units = {system.label: _load(system, group) for system in group.systems}
     _check_paired(group, units)
-    draws = {
-        label: resampled_scores(run_units, resamples)
-        for label, run_units in units.items()
-        if run_units
-    }
+    count = next((len(runs[0]) for runs in units.values() if runs), None)
+    halves = {
+        label: [half_scores(run, splits) for run in runs] for label, runs in units.items()
+    }  # per run, each metric
     rows = []
     for system in group.systems:
-        own = draws.get(system.label, {})
         reference = _reference(group, system, baseline)
-        other = draws.get(reference.label, {}) if reference else {}
-        paired = [metric for metric in group.metrics if metric in own and metric in other]
+        differences = {}
+        for metric in group.metrics if reference else ():
+            own, other = (_of(halves[one.label], metric) for one in (system, reference))
+            if own and other:
+                differences[metric] = difference(own, other)
         rows.append(
-            Row(
+            ScoreRow(
                 system,
-                {metric: _score(system, metric, own.get(metric)) for metric in group.metrics},
-                {metric: difference_of(own[metric], other[metric]) for metric in paired},
-                reference.label if reference and paired else None,
+                {
+                    metric: _score(system, metric, _of(halves[system.label], metric))
+                    for metric in group.metrics
+                },
+                differences,
+                reference.label if reference and differences else None,
             )
         )
     baselines = {row.baseline for row in rows}
     rows.sort(key=lambda row: place(row.system.label, order, baselines))
-    return Table(group, tuple(rows), len(with_units[0][0]) if with_units else None)
+    return ScoreTable(group, tuple(rows), count, splits)
+
+
+def _of(runs: list[dict[str, HalfScores]], metric: str) -> list[HalfScores]:
+    """One metric of every run; none where the units do not give it."""
+    return [run[metric] for run in runs if metric in run]
 
 
 def _reference(group: Group, system: System, baseline: str | None) -> System | None:
-    """What `system` is compared to: the baseline of its own architecture before any other."""
+    """What `system` is compared to: the baseline of its own backbone before any other."""
     wanted = baseline or DEFAULT_BASELINE
     named = [other for other in group.systems if wanted in (other.name, other.label)]
     if system in named:
         return None
-    same = [other for other in named if other.architecture == system.architecture]
+    same = [other for other in named if other.backbone == system.backbone]
     if len(same) == 1:
         return same[0]
     return named[0] if baseline and len(named) == 1 else None
 
 
-def _load(system: System) -> list[UnitScores]:
-    """Unit scores of every run; none at all if a run came without."""
-    if any(run.result.units is None for run in system.runs):
+def _load(system: System, group: Group) -> list[UnitScores]:
+    """Unit scores of every run; none at all if a run came without, or nobody can read them."""
+    readable = group.known is not None and group.known.units is not None
+    if not readable or any(run.result.units is None for run in system.runs):
         return []
     return [_load_run(run) for run in system.runs]
 
@@ -167,10 +189,10 @@ def _check_paired(group: Group, units: dict[str, list[UnitScores]]) -> None:
             )
 
 
-def _score(system: System, metric: str, draws: Array | None) -> Score:
+def _score(system: System, metric: str, halves: list[HalfScores]) -> Score:
     stated = [run.result.metrics[metric] for run in system.runs]
     spread = float(np.std(stated, ddof=1)) if len(stated) > 1 else None
-    if draws is None:
+    if not halves:
         return Score(float(np.mean(stated)), None, spread)
-    interval = interval_of(draws)
-    return Score(interval.mean, interval, spread)
+    found = interval(halves)
+    return Score(found.value, found, spread)

@@ -1,18 +1,25 @@
-"""Everything a report says, gathered once; page, markdown and table_csv only lay it out."""
+"""Everything a report says, gathered once; the formats only lay it out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from downstream.report.comparison import Table, compare, place
+from downstream.report.comparison import ScoreRow, ScoreTable, compare, place
 from downstream.report.draw.figures import chart
 from downstream.report.draw.pictures import Picture, named_pictures, sample_pictures
 from downstream.report.formats.wording import TIERS
-from downstream.report.read.beside import Beside, beside_ours
 from downstream.report.read.groups import group_results
-from downstream.report.read.provenance import TextTable, cost_table, run_table, version_table
-from downstream.report.read.published import PublishedRow, published_rows
-from downstream.results.bootstrap import RESAMPLES
+from downstream.report.read.provenance import (
+    TextTable,
+    cost_table,
+    dates,
+    machine_table,
+    machines,
+    run_table,
+    version_table,
+)
+from downstream.report.read.reported import Beside, PublishedRow, beside_ours, published_rows
+from downstream.results.interval import SPLITS
 from downstream.results.result import read_results
 
 
@@ -20,28 +27,31 @@ from downstream.results.result import read_results
 class Section:
     """One group: its table, its chart in both formats and its sample pictures."""
 
-    table: Table
+    table: ScoreTable
     chart_svg: bytes
+    chart_dark: bytes  # the SVG for a dark page
     chart_png: bytes
     pictures: tuple[Picture, ...]
 
 
 @dataclass(frozen=True)
-class Content:
+class Report:
     title: str
     sections: tuple[Section, ...]
     pictures: tuple[Picture, ...]  # of the whole report, such as reconstructions
     costs: TextTable
     runs: TextTable
+    machines: TextTable
     versions: TextTable
-    resamples: int
+    dates: str  # of the evaluations
+    hardware: tuple[str, ...]
     published: tuple[PublishedRow, ...] | None = None  # None: not asked for
     beside: Beside | None = None  # None: not asked for
     order: tuple[str, ...] = ()  # rows that come first
     tiers: dict[str, str] = field(default_factory=dict)  # those that occur -> what they mean
 
     @property
-    def tables(self) -> tuple[Table, ...]:
+    def tables(self) -> tuple[ScoreTable, ...]:
         return tuple(section.table for section in self.sections)
 
     @property
@@ -59,6 +69,14 @@ class Content:
         return tuple(sorted(labels, key=lambda label: place(label, self.order, self.baselines)))
 
     @property
+    def columns(self) -> tuple[tuple[ScoreTable, str], ...]:
+        """The (table, metric) pairs that sum the report up."""
+        return tuple((t, metric) for t in self.tables for metric in t.group.headline_metrics)
+
+    def row(self, table: ScoreTable, label: str) -> ScoreRow | None:
+        return next((row for row in table.rows if row.system.label == label), None)
+
+    @property
     def split_tasks(self) -> tuple[str, ...]:
         """Tasks whose results fall into several groups."""
         tasks = [table.group.task for table in self.tables]
@@ -71,11 +89,11 @@ def gather(
     baseline: str | None = None,
     pictures: Sequence[str] = (),
     published: Path | None = None,
-    resamples: int = RESAMPLES,
+    splits: int = SPLITS,
     beside: Path | None = None,
     note: str = '',
     order: Sequence[str] = (),
-) -> Content:
+) -> Report:
     """Reads a folder of results and computes all a report shows.
 
     Args:
@@ -89,22 +107,24 @@ def gather(
         UserError: anything missing, broken or contradictory in what is read; names the file.
     """
     groups = group_results(read_results(results_dir))
-    tables = compare(groups, baseline, resamples, order)
+    tables = compare(groups, baseline, splits, order)
     shared = tuple(named_pictures(pictures))
     rows = None if published is None else tuple(published_rows(published, tables))
     samples = [tuple(sample_pictures([row.system for row in table.rows])) for table in tables]
     sections = tuple(
-        Section(table, chart_svg=chart(table), chart_png=chart(table, 'png'), pictures=pictures)
+        Section(table, chart(table), chart(table, dark=True), chart(table, 'png'), pictures)
         for table, pictures in zip(tables, samples)
     )
-    return Content(
+    return Report(
         title=title,
         sections=sections,
         pictures=shared,
         costs=cost_table(tables),
         runs=run_table(groups),
+        machines=machine_table(groups),
         versions=version_table(groups),
-        resamples=resamples,
+        dates=dates(groups),
+        hardware=machines(groups),
         published=rows,
         beside=None if beside is None else beside_ours(beside, tables, note),
         order=tuple(order),

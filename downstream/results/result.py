@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from downstream.results.units import UnitScores
+from downstream.results.units import UnitScores, read_arrays
+from downstream.task import tasks
 from mim_backbones.console.atomic_file import write_bytes_atomically
 from mim_backbones.errors import UserError
 
@@ -67,7 +68,7 @@ class Result:
     protocol_sha256: str  # of the same without the backbone: what results are compared under
     backbone_sha256: str  # of the backbone's options without its weights
     changes: dict[str, Any] = field(default_factory=dict)  # options changed against the recipe
-    run: dict[str, Any] = field(default_factory=dict)  # date, command, hardware, threads
+    run: dict[str, Any] = field(default_factory=dict)  # date, command, cpu, gpus, threads, ...
     units: str | None = None
     pictures: tuple[str, ...] = ()
     schema: int = field(default=SCHEMA, kw_only=True)
@@ -94,6 +95,12 @@ class Result:
         for name in (*self.pictures, *([self.units] if self.units else [])):
             if Path(name).name != name:
                 raise ValueError(f'{name!r} must be a plain file name beside the result')
+
+    @property
+    def protocol_text(self) -> str:
+        """The protocol for people; a changed option never goes under the unchanged name."""
+        changes = ', '.join(f'{key}={value}' for key, value in self.changes.items())
+        return f'{self.protocol}, changed: {changes}' if changes else str(self.protocol)
 
     @property
     def stem(self) -> str:
@@ -181,17 +188,34 @@ def read_results(folder: Path) -> list[StoredResult]:
     return [read_result(path) for path in paths]
 
 
+def load_units(path: Path) -> UnitScores:
+    """Reads what `UnitScores.save` wrote, as the class that wrote it.
+
+    Raises:
+        UserError: the file is missing, broken, or of a kind that no installed task knows.
+    """
+    kind, names, arrays = read_arrays(path)
+    kinds = {
+        units.kind: units for task in tasks().values() if task.units for units in [task.units()]
+    }
+    if kind not in kinds:
+        raise UserError(f'{path}: unknown kind of units {kind!r}; known: {", ".join(kinds)}')
+    return kinds[kind].rebuild(path, names, arrays)
+
+
 def _from_json(content: Any) -> Result:
     if not isinstance(content, dict):
         raise ValueError('expected an object')
+    if content.get('schema') != SCHEMA:
+        raise ValueError(f'schema is {content.get("schema")}, this mimbench reads {SCHEMA}')
     known = {f.name for f in fields(Result)}
-    optional = {'units', 'pictures', 'schema'}
+    optional = {'units', 'pictures'}
     if content.keys() - known:
         raise ValueError(f'unknown: {", ".join(sorted(content.keys() - known))}')
     if known - optional - content.keys():
         raise ValueError(f'missing: {", ".join(sorted(known - optional - content.keys()))}')
     content = dict(content)
-    for key in ('metrics', 'cost', 'versions', 'data', 'protocol'):
+    for key in ('metrics', 'cost', 'versions', 'data', 'protocol', 'changes', 'run'):
         if not isinstance(content[key], dict):
             raise ValueError(f'{key} must be an object')
     if content['checkpoint'] is not None:

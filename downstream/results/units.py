@@ -3,7 +3,7 @@
 A score such as mIoU or AP is no mean over images, so its uncertainty cannot be read from
 per-image scores. Kept instead: what each unit adds to the sums behind the metric. The metric under
 any integer weights, where weight w counts a unit as if it occurred w times in the data, then costs
-a few matrix products; the bootstrap (bootstrap.py) is nothing but that.
+a few matrix products; intervals (interval.py) need nothing but that.
 """
 
 import zipfile
@@ -78,7 +78,7 @@ class UnitScores(ABC):
 
     @classmethod
     def load(cls, path: Path) -> 'UnitScores':
-        """Reads what `save` wrote; `load_units` (load.py) chooses the class by the file's kind.
+        """Reads what `save` wrote; `load_units` (result.py) chooses the class by the file's kind.
 
         Raises:
             UserError: the file is missing, broken, or of another kind.

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from downstream.report.comparison import Row, Table
-from downstream.report.content import Content, Section
+from downstream.report.comparison import ScoreRow, ScoreTable
+from downstream.report.content import Report, Section
 from downstream.report.draw.pictures import Picture
 from downstream.report.formats import wording as say
 from downstream.report.read.provenance import TextTable
@@ -11,26 +11,27 @@ from downstream.report.read.provenance import TextTable
 FOLDER = 'figures'
 
 
-def render_markdown(content: Content) -> tuple[str, dict[str, bytes]]:
+def render_markdown(report: Report) -> tuple[str, dict[str, bytes]]:
     """The text, and the pictures it shows by their path beside it."""
     figures: dict[str, bytes] = {}
-    blocks = [f'# {content.title}', _headline(content), _legend(content)]
-    blocks += [f'**Tier {tier}** means {meaning}' for tier, meaning in content.tiers.items()]
-    if content.beside is not None:
-        blocks += ['## Reported by the work, beside ours', content.beside.legend]
-        blocks += [_text_table(content.beside.table)]
-    for section in content.sections:
+    blocks = [f'# {report.title}', _headline(report), _legend(report), _evaluated(report)]
+    blocks += [f'**Tier {tier}** means {meaning}' for tier, meaning in report.tiers.items()]
+    if report.beside is not None:
+        blocks += ['## Reported by the work, beside ours', report.beside.legend]
+        blocks += [_text_table(report.beside.table)]
+    for section in report.sections:
         blocks += _section(section, figures)
-    if content.pictures:
-        blocks += ['## Pictures', *_pictures('picture', content.pictures, figures)]
-    blocks += ['## Cost', _text_table(content.costs)]
-    if content.published is not None:
-        blocks += ['## Reported elsewhere', _published(content)]
-    blocks += ['## Provenance', _text_table(content.runs), _text_table(content.versions)]
-    return '\n\n'.join(blocks) + '\n', figures
+    if report.pictures:
+        blocks += ['## Pictures', *_pictures('picture', report.pictures, figures)]
+    blocks += ['## Cost', _text_table(report.costs)]
+    if report.published is not None:
+        blocks += ['## Reported elsewhere', _published(report)]
+    tables = (report.machines, report.runs, report.versions)
+    blocks += ['## Provenance', *(_text_table(table) for table in tables if table.rows)]
+    return '\n\n'.join(block for block in blocks if block) + '\n', figures
 
 
-def headline_cell(row: Row | None, metric: str, before_change: str = ' ') -> str:
+def headline_cell(row: ScoreRow | None, metric: str, before_change: str = ' ') -> str:
     """'41.2 [39.1, 43.0] ▲ +5.1'."""
     if row is None:
         return say.NOTHING
@@ -38,43 +39,36 @@ def headline_cell(row: Row | None, metric: str, before_change: str = ' ') -> str
     text = f'{say.number(score.value, 1)} {say.bounds(score.interval, 1)}'.rstrip()
     if difference is None:
         return text
-    return f'{text}{before_change}{say.mark(difference)} {say.signed(difference.mean, 1)}'
+    return f'{text}{before_change}{say.marked(difference, 1)}'
 
 
-def headline_columns(content: Content) -> list[tuple[Table, str]]:
-    """The (group, metric) pairs that sum the report up."""
-    return [(table, metric) for table in content.tables for metric in table.group.headline_metrics]
-
-
-def row_of(table: Table, label: str) -> Row | None:
-    return next((row for row in table.rows if row.system.label == label), None)
-
-
-def _headline(content: Content) -> str:
-    columns = headline_columns(content)
+def _headline(report: Report) -> str:
     header = ['checkpoint'] + [
-        f'{table.group.title}: {say.metric_name(metric)}' for table, metric in columns
+        f'{table.group.title}: {table.group.metric_name(metric)}'
+        for table, metric in report.columns
     ]
     rows = [
-        [label, *(headline_cell(row_of(table, label), metric) for table, metric in columns)]
-        for label in content.labels
+        [label, *(headline_cell(report.row(t, label), metric) for t, metric in report.columns)]
+        for label in report.labels
     ]
     return _table(header, rows)
 
 
-def _legend(content: Content) -> str:
-    text = (
-        'Scores in percent with the 95 % interval of a bootstrap over the test images or sequences '
-        f'({content.resamples} draws). ▲ ▼: the paired difference to '
-        f'{say.against(content.baselines)}, in points, has an interval clear of zero; ○: it has '
-        'not. Columns are not to be compared with each other.'
-    )
-    if content.split_tasks:
+def _legend(report: Report) -> str:
+    text = say.legend(report.tables, report.baselines)
+    if len(report.tables) > 1:
+        text += ' Columns are not to be compared with each other.'
+    if report.split_tasks:
         text += (
-            f' Results of {", ".join(content.split_tasks)} were made under more than one protocol, '
-            'version or data set; no difference is taken between those.'
+            f' Results of {", ".join(report.split_tasks)} were made under more than one protocol, '
+            'version, option or data set; no difference is taken between those.'
         )
     return text
+
+
+def _evaluated(report: Report) -> str:
+    parts = [report.dates, f'on {"; ".join(report.hardware)}' if report.hardware else '']
+    return f'Evaluated {" ".join(part for part in parts if part)}.' if any(parts) else ''
 
 
 def _section(section: Section, figures: dict[str, bytes]) -> Iterator[str]:
@@ -84,21 +78,18 @@ def _section(section: Section, figures: dict[str, bytes]) -> Iterator[str]:
     path = f'{FOLDER}/{group.slug}.png'
     figures[path] = section.chart_png
     yield f'![{group.title}]({path})'
-    header = ['checkpoint', 'seeds', *(say.metric_name(metric) for metric in group.metrics)]
+    header = ['checkpoint', 'seeds', *(group.metric_name(metric) for metric in group.metrics)]
     yield _table(header, [_score_cells(row, group.metrics) for row in table.rows])
-    if table.units is None:
-        yield 'These results came without per-image scores: no intervals, no paired differences.'
-    else:
-        yield say.intervals_note(table.units, group.task, table.seeds)
+    yield say.table_note(table)
     if table.baselines:
-        header = ['checkpoint', 'metric', 'difference', '95 % interval', 'p', 'reading']
+        header = ['checkpoint', 'metric', 'difference', '95 % interval', 'over', 'p', 'reading']
         yield _table(header, list(_difference_rows(table)))
     elif table.units is not None:
         yield 'No baseline in this group, so no differences.'
     yield from _pictures(group.slug, section.pictures, figures)
 
 
-def _score_cells(row: Row, metrics: Sequence[str]) -> list[str]:
+def _score_cells(row: ScoreRow, metrics: Sequence[str]) -> list[str]:
     cells = [row.system.label, ', '.join(str(run.result.seed) for run in row.system.runs)]
     for score in (row.scores[metric] for metric in metrics):
         spread = '' if score.spread is None else f'seeds ± {say.number(score.spread)}'
@@ -107,16 +98,18 @@ def _score_cells(row: Row, metrics: Sequence[str]) -> list[str]:
     return cells
 
 
-def _difference_rows(table: Table) -> Iterator[list[str]]:
+def _difference_rows(table: ScoreTable) -> Iterator[list[str]]:
+    unit = table.group.unit
     for row in table.rows:
         for metric, found in row.differences.items():
             yield [
                 f'{row.system.label} minus {row.baseline}',
-                say.metric_name(metric),
-                f'{say.mark(found)} {say.signed(found.mean)}',
+                table.group.metric_name(metric),
+                say.marked(found),
                 say.bounds(found),
-                say.p_value(found.p_value, found.resamples),
-                say.verdict(found),
+                say.covers(found, unit),
+                say.p_value(found),
+                say.verdict(found, unit),
             ]
 
 
@@ -127,15 +120,15 @@ def _pictures(stem: str, pictures: Sequence[Picture], figures: dict[str, bytes])
         yield f'![{picture.title}]({path})\n*{picture.title}*'
 
 
-def _published(content: Content) -> str:
-    if not content.published:
+def _published(report: Report) -> str:
+    if not report.published:
         return 'No published number was obtained under a protocol of this report.'
     header = ['method', 'architecture', 'framework', 'metric', 'reported', 'here minus reported',
               'source']  # fmt: skip
     rows = [
         [r.method, r.arch, r.framework, r.metric, say.number(r.value),
          say.NOTHING if r.difference is None else say.signed(r.difference), r.source]
-        for r in content.published
+        for r in report.published
     ]  # fmt: skip
     note = (
         'None of these was measured here; a difference says something only where the data are the '

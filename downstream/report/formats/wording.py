@@ -1,17 +1,11 @@
-"""How metrics, numbers and costs read in a report, the same in every format."""
+"""How numbers, intervals and costs read in a report, the same in every format."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from downstream.results.bootstrap import Difference, Interval
+from downstream.report.comparison import ScoreTable
+from downstream.results.interval import FEWEST_UNITS, Difference, Interval
 
-METRICS = {
-    'box_mAP': 'box AP',
-    'box_mAP_50': 'box AP50',
-    'mask_mAP': 'mask AP',
-    'mask_mAP_50': 'mask AP50',
-    'P_norm': 'P norm',
-}
 COSTS = {
     'seconds': 'total, s',
     'train_seconds': 'training, s',
@@ -19,7 +13,6 @@ COSTS = {
     'peak_memory_mib': 'peak memory, MiB',
     'train_images_per_second': 'training, images/s',
 }
-UNITS = {'detection': 'images', 'segmentation': 'images', 'tracking': 'sequences'}
 TIERS = {
     'smoke': 'minutes on a CPU: little data, few steps, small pictures. It shows that everything '
     'works and how the checkpoints here rank against each other; its numbers are not '
@@ -30,10 +23,6 @@ TIERS = {
     'the same framework.',
 }
 NOTHING = '–'
-
-
-def metric_name(metric: str) -> str:
-    return METRICS.get(metric, metric)
 
 
 def cost_name(key: str) -> str:
@@ -53,23 +42,47 @@ def signed(value: float, digits: int = 2) -> str:
 
 def bounds(interval: Interval | None, digits: int = 2) -> str:
     """'[39.10, 43.00]'; empty without an interval."""
-    if interval is None:
+    if interval is None or math.isnan(interval.low):
         return ''
     text = signed if isinstance(interval, Difference) else number
     return f'[{text(interval.low, digits)}, {text(interval.high, digits)}]'
 
 
-def verdict(difference: Difference) -> str:
+def kind(difference: Difference) -> str:
+    """'above', 'below', 'unclear', or 'undecided' where the interval may carry no mark."""
+    if not difference.decides:
+        return 'undecided'
     if not difference.clear_of_zero:
-        return 'not clear of zero'
-    return 'above, clear of zero' if difference.low > 0 else 'below, clear of zero'
+        return 'unclear'
+    return 'above' if difference.low > 0 else 'below'
 
 
 def mark(difference: Difference) -> str:
-    """One character: above, below, or not told apart from the baseline."""
-    if not difference.clear_of_zero:
-        return '○'
-    return '▲' if difference.low > 0 else '▼'
+    """One character; empty where the interval does not cover what a mark would claim."""
+    return {'above': '▲', 'below': '▼', 'unclear': '○', 'undecided': ''}[kind(difference)]
+
+
+def marked(difference: Difference, digits: int = 2) -> str:
+    """'▲ +5.12'."""
+    return f'{mark(difference)} {signed(difference.value, digits)}'.lstrip()
+
+
+def verdict(difference: Difference, unit: str) -> str:
+    """The reading in words. unit: what the test set consists of, in the plural."""
+    if not difference.covers_training:
+        return 'no mark: one training a side'
+    if not difference.decides:
+        return f'no mark: {difference.units} {unit}'
+    return {
+        'above': 'above, clear of zero',
+        'below': 'below, clear of zero',
+        'unclear': 'not clear of zero',
+    }[kind(difference)]
+
+
+def covers(interval: Interval, unit: str) -> str:
+    """What else could have come out by the interval."""
+    return f'{unit} and trainings' if interval.covers_training else f'{unit} only'
 
 
 def against(baselines: Sequence[str]) -> str:
@@ -77,24 +90,79 @@ def against(baselines: Sequence[str]) -> str:
     return baselines[0] if len(baselines) == 1 else 'the baseline'
 
 
-def intervals_note(units: int, task: str, seeds: int) -> str:
-    """What the intervals of a table draw from, and what they leave out.
+def legend(tables: Sequence[ScoreTable], baselines: Sequence[str]) -> str:
+    """How to read the cells that sum a report up: only what occurs in it."""
+    units = _either(table.group.unit for table in tables if table.units)
+    text = 'Scores in percent, mean over the trainings (seeds).'
+    if units:
+        text += (
+            f' In brackets the 95 % interval: over other test {units}, and over other trainings '
+            'where a row has several.'
+        )
+    differences = [d for t in tables for row in t.rows for d in row.differences.values()]
+    if any(difference.decides for difference in differences):
+        text += (
+            f' ▲ and ▼: the paired difference to {against(baselines)}, in points, is clear of zero '
+            'in an interval that covers both; ○: it is not, the two cannot be told apart here.'
+        )
+    elif differences:
+        text += f' Signed: the paired difference to {against(baselines)}, in points, without mark.'
+    return ' '.join([text, *_missing(tables)])
 
-    seeds: the most that any row has.
-    """
-    text = f'Intervals: 95 %, over {units} {UNITS[task]}'
-    if seeds == 1:
-        return f'{text}. One training each: how far another seed would end from it is not in them.'
-    return (
-        f'{text}, seeds averaged on each draw; the standard deviation over seeds is a second, '
-        'separate uncertainty.'
-    )
+
+def table_note(table: ScoreTable) -> str:
+    """What the intervals of a table draw from, and what they leave out."""
+    group = table.group
+    if table.units is None:
+        if group.known is None:
+            return (
+                f'The task {group.task!r} is not installed here, so nobody can read its scores per '
+                'unit: no intervals and no paired differences. Install the package that brings it.'
+            )
+        return (
+            f'These results came without scores of single {group.unit}: no intervals and no paired '
+            'differences.'
+        )
+    over = f'{table.units} {group.unit}, halved at random {table.splits} times'
+    text = f'95 % intervals over {over}'
+    if table.trainings == {1}:
+        text += '; of one training each: how far another seed would end is not in them.'
+    else:
+        text += (
+            ', and over trainings where a row has several (Welch–Satterthwaite, '
+            'after Obuchowski and Rockette)'
+        )
+        text += '; a row of one seed has the first part only.' if 1 in table.trainings else '.'
+    return ' '.join([text, *_missing([table])])
 
 
-def p_value(value: float, resamples: int) -> str:
-    """The smallest value a bootstrap can state is the one of its number of draws."""
-    floor = 2 / (resamples + 1)
-    return f'< {2 * floor:.2g}' if value <= floor else f'{value:.2g}'
+def _missing(tables: Sequence[ScoreTable]) -> list[str]:
+    """Sentences on marks that are absent."""
+    sentences = []
+    if any(table.one_training_a_side for table in tables):
+        sentences.append(
+            'One training a side: no mark, for the noise of training may be as large as the '
+            'difference; run two more (mimbench eval --seed 0 --seed 1 --seed 2).'
+        )
+    few = [table for table in tables if table.too_few_units]
+    if few:
+        found = _either(f'{table.units} {table.group.unit}' for table in few)
+        sentences.append(
+            f'{found} are too few for a mark or a p-value: below {FEWEST_UNITS}, intervals miss '
+            'the truth too often.'
+        )
+    return sentences
+
+
+def _either(words: Iterable[str]) -> str:
+    return ' or '.join(dict.fromkeys(words))
+
+
+def p_value(difference: Difference) -> str:
+    """Nothing where the interval does not cover what a p-value would claim."""
+    if not difference.decides:
+        return NOTHING
+    return '< 0.001' if difference.p_value < 0.001 else f'{difference.p_value:.2g}'
 
 
 def cost(value: float | None) -> str:

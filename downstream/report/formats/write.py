@@ -1,32 +1,22 @@
 """Puts a finished report into its folder: everything is written elsewhere first, then renamed."""
 
+import base64
 import os
 import tempfile
 from pathlib import Path
 
-from downstream.report.content import Content
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from downstream.report.content import Report
+from downstream.report.formats import wording
 from downstream.report.formats.markdown import render_markdown
-from downstream.report.formats.page import render_page
 from downstream.report.formats.table_csv import render_csv
 from mim_backbones.errors import UserError
 
 PAGE = 'report.html'
 
 
-def check_writable(out: Path) -> None:
-    """Asks before any work is done whether `out` can be made and written.
-
-    Raises:
-        UserError: it cannot.
-    """
-    if out.exists() and not out.is_dir():
-        raise UserError(f'{out}: is a file; give --out a folder')
-    existing = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise UserError(f'{out}: cannot be written (no right to write in {existing})')
-
-
-def write_report(content: Content, out: Path) -> Path:
+def write_report(report: Report, out: Path) -> Path:
     """Writes report.html, report.md, report.csv and figures/ and gives the page's path.
 
     Files of an older report in `out` are replaced one by one; anything else there stays.
@@ -34,12 +24,12 @@ def write_report(content: Content, out: Path) -> Path:
     Raises:
         UserError: `out` cannot be written; nothing is left half-written then.
     """
-    markdown, figures = render_markdown(content)
+    markdown, figures = render_markdown(report)
     files = {
         **figures,
         'report.md': markdown.encode(),
-        'report.csv': render_csv(content).encode(),
-        PAGE: render_page(content).encode(),  # last: a page that is there is complete
+        'report.csv': render_csv(report).encode(),
+        PAGE: render_page(report).encode(),  # last: a page that is there is complete
     }
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -56,3 +46,16 @@ def write_report(content: Content, out: Path) -> Path:
             f'cannot write {out}: {error.strerror}; free some space or choose another folder'
         ) from error
     return out / PAGE
+
+
+def render_page(report: Report) -> str:
+    """One HTML page that needs nothing beside it: no script, no link, no font."""
+    environment = Environment(
+        loader=PackageLoader('downstream', 'report/formats'),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters['base64'] = lambda content: base64.b64encode(content).decode()
+    return environment.get_template('report.html.j2').render(report=report, say=wording)

@@ -1,19 +1,20 @@
 """Sorts results into groups that may be compared, and each group into systems.
 
-A group is one task under one protocol (name, version, tier) on one data set (fingerprint): only
-inside it is one number above another. A system is one checkpoint; its seeds are its runs.
+A group is one task under one protocol (name, version, tier and the digest of what was really run)
+on one data set (fingerprint): only inside it is one number above another. A system is one
+checkpoint; its seeds are its runs.
 """
 
+import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from downstream.results.result import Protocol, StoredResult
+from downstream.results.result import Protocol, Result, StoredResult
+from downstream.task import Task, tasks
 from mim_backbones.errors import UserError
-
-# Shown beside the primary metric wherever a task is summed up in few numbers.
-COMPANIONS = {'box_mAP': ('mask_mAP',), 'mask_mAP': ('box_mAP',)}
 
 
 @dataclass(frozen=True)
@@ -32,46 +33,78 @@ class System:
         return self.runs[0].result.architecture
 
     @property
+    def backbone(self) -> str:
+        """Digest of the backbone's options: what a random start belongs to."""
+        return self.runs[0].result.backbone_sha256
+
+    @property
     def method(self) -> str:
         return self.runs[0].result.method
 
 
 @dataclass(frozen=True)
 class Group:
-    """What may be compared."""
+    """What may be compared. Its texts are those of no other group of the task."""
 
     task: str
     protocol: Protocol
-    data_name: str
-    fingerprint: str
+    protocol_text: str  # with the options changed against the recipe
+    data_text: str
     systems: tuple[System, ...]
 
     @property
+    def first(self) -> Result:
+        return self.systems[0].runs[0].result
+
+    @property
+    def fingerprint(self) -> str:
+        return str(self.first.data['fingerprint'])
+
+    @property
     def title(self) -> str:
-        return f'{self.task.capitalize()}: {self.protocol}, {self.data_name}'
+        return f'{self.task.capitalize()}: {self.protocol_text}, {self.data_text}'
 
     @property
     def slug(self) -> str:
         """For file names and anchors; unique among the groups."""
-        parts = (self.task, self.protocol.name, f'v{self.protocol.version}', self.protocol.tier)
-        text = '-'.join((*parts, self.data_name, self.fingerprint[:8]))
-        return re.sub(r'[^a-z0-9]+', '-', text.lower()).strip('-')
+        digest = hashlib.sha256(' '.join(_group_key(self.first)).encode()).hexdigest()
+        text = f'{self.task}-{self.protocol.name}-v{self.protocol.version}-{self.protocol.tier}'
+        return re.sub(r'[^a-z0-9]+', '-', f'{text}-{digest[:8]}'.lower())
+
+    @property
+    def known(self) -> Task | None:
+        """The task; None where no installed package has it."""
+        return tasks().get(self.task)
+
+    @property
+    def unit(self) -> str:
+        """What intervals draw from, in the plural."""
+        return self.known.unit if self.known else 'units'
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Those every run has, the primary one first."""
+        """Those every run has: the primary one, then in the task's order."""
         results = [run.result for run in self.runs()]
         shared = [m for m in results[0].metrics if all(m in r.metrics for r in results)]
-        return tuple(sorted(shared, key=lambda metric: metric != self.primary))
+        order = list(self.known.metrics) if self.known else shared
+        return tuple(
+            sorted(shared, key=lambda m: (m != self.primary, m not in order, [*order, m].index(m)))
+        )
 
     @property
     def primary(self) -> str:
-        return self.systems[0].runs[0].result.primary
+        return self.first.primary
 
     @property
     def headline_metrics(self) -> tuple[str, ...]:
-        companions = COMPANIONS.get(self.primary, ())
-        return (self.primary, *(metric for metric in companions if metric in self.metrics))
+        """Those that sum the task up, the primary one first."""
+        headline = self.known.headline if self.known else ()
+        return tuple(m for m in self.metrics if m == self.primary or m in headline)
+
+    def metric_name(self, metric: str) -> str:
+        """How people call it."""
+        named = self.known.metrics if self.known else {}
+        return named.get(metric, metric.replace('_', ' '))
 
     def runs(self) -> Iterator[StoredResult]:
         for system in self.systems:
@@ -89,7 +122,9 @@ def group_results(results: Iterable[StoredResult]) -> list[Group]:
     labels = _labels(results)
     grouped: dict[tuple, dict[str, list[StoredResult]]] = defaultdict(lambda: defaultdict(list))
     for stored in results:
-        grouped[_group_key(stored)][labels[_system_key(stored)]].append(stored)
+        key = _group_key(stored.result)
+        grouped[key][labels[_system_key(stored.result)]].append(stored)
+    firsts = [next(iter(systems.values()))[0].result for systems in grouped.values()]
     groups = []
     for key in sorted(grouped):
         systems = tuple(
@@ -97,43 +132,69 @@ def group_results(results: Iterable[StoredResult]) -> list[Group]:
             for label, runs in sorted(grouped[key].items())
         )
         first = systems[0].runs[0].result
-        data = first.data
-        group = Group(
-            first.task, first.protocol, str(data['name']), str(data['fingerprint']), systems
-        )
+        others = [one for one in firsts if one.task == first.task]
+        protocol_text = _telling(first, others, _PROTOCOL_TEXTS)
+        data_text = _telling(first, others, _DATA_TEXTS)
+        group = Group(first.task, first.protocol, protocol_text, data_text, systems)
         _check(group)
         groups.append(group)
     return groups
 
 
-def _group_key(stored: StoredResult) -> tuple:
-    result = stored.result
+def _group_key(result: Result) -> tuple[str, ...]:
     protocol = result.protocol
     return (
         result.task,
-        *(protocol.name, str(protocol.version), protocol.tier),
+        *(protocol.name, str(protocol.version), protocol.tier, result.protocol_sha256),
         str(result.data['fingerprint']),
     )
 
 
-def _system_key(stored: StoredResult) -> tuple[str, str, str]:
-    result = stored.result
+def _system_key(result: Result) -> tuple[str, str, str]:
     digest = result.checkpoint.sha256 if result.checkpoint else ''
-    return result.name, result.architecture, digest
+    return result.name, result.backbone_sha256, digest
+
+
+# From the shortest text to one that is a digest's and therefore tells everything apart.
+Texts = tuple[Callable[[Result], str], ...]
+_PROTOCOL_TEXTS: Texts = (
+    lambda result: result.protocol_text,
+    lambda result: f'{result.protocol_text} {result.protocol_sha256[:8]}',
+)
+_DATA_TEXTS: Texts = (
+    lambda result: str(result.data['name']),
+    lambda result: '/'.join(
+        (*Path(str(result.data.get('root', ''))).parts[-2:-1], str(result.data['name']))
+    ),
+    lambda result: f'{result.data["name"]} {str(result.data["fingerprint"])[:8]}',
+)
+
+
+def _telling(result: Result, others: Sequence[Result], texts: Texts) -> str:
+    """The shortest text that `result` shares with none of `others` that differ in the last one."""
+    different = [other for other in others if texts[-1](other) != texts[-1](result)]
+    for text in texts:
+        if text(result) not in {text(other) for other in different}:
+            break
+    return text(result)
 
 
 def _labels(results: list[StoredResult]) -> dict[tuple[str, str, str], str]:
     """A label per system: its name, with what tells namesakes apart added where there are any."""
-    keys = {_system_key(stored) for stored in results}
+    systems = {_system_key(stored.result): stored.result for stored in results}
     labels = {}
-    for name, architecture, digest in keys:
-        namesakes = [key for key in keys if key[0] == name]
+    for (name, backbone, checkpoint), result in systems.items():
+        namesakes = [key for key in systems if key[0] == name]
+        architectures = {key[1]: systems[key].architecture for key in namesakes}
+        alike = [key for key in namesakes if key[1] == backbone]
         added = []
-        if len({key[1] for key in namesakes}) > 1:
-            added.append(architecture)
-        if len({key[2] for key in namesakes if key[1] == architecture}) > 1:
-            added.append(digest[:8] or 'no checkpoint')
-        labels[name, architecture, digest] = f'{name} ({", ".join(added)})' if added else name
+        if len(set(architectures.values())) > 1:
+            added.append(result.architecture)
+        if list(architectures.values()).count(result.architecture) > 1:
+            added.append(f'backbone {backbone[:8]}')
+        if len(alike) > 1:
+            added.append(checkpoint[:8] or 'no checkpoint')
+        labels[name, backbone, checkpoint] = f'{name} ({", ".join(added)})' if added else name
     return labels
 
 

@@ -11,7 +11,7 @@ from downstream.detection.matching import match
 from downstream.detection.metric import average_precision
 from downstream.detection.units import IOU_THRESHOLDS, DetectionUnits, MatchTable
 from downstream.results.bootstrap import draw_weights
-from downstream.results.load_units import load_units
+from downstream.results.result import load_units
 
 SIDE = 64
 

@@ -39,7 +39,10 @@ def data_options(task: str, world: Path) -> list[str]:
         'default_hooks.checkpoint.interval=2',
     ]
     if task == 'detection':
-        root, file = spec['detection'].root, spec['detection'].root / spec['detection'].val_annotations
+        root, file = (
+            spec['detection'].root,
+            spec['detection'].root / spec['detection'].val_annotations,
+        )
         classes = DETECTION.describe(spec['detection']).classes
         options += [f'{split}_evaluator.ann_file={file}' for split in ('val', 'test')]
         heads = ('roi_head.bbox_head', 'roi_head.mask_head')

@@ -1,5 +1,6 @@
 """A folder of made-up but consistent results: every metric is what its units give."""
 
+import hashlib
 import io
 import shutil
 
@@ -13,9 +14,9 @@ from downstream.segmentation.units import SegmentationUnits
 from downstream.tracking.units import TrackingUnits
 
 PROTOCOLS = {
-    'detection': Protocol('mask-rcnn-vit', '1', 'smoke'),
-    'segmentation': Protocol('upernet-vit', '1', 'smoke'),
-    'tracking': Protocol('one-stream', '1', 'smoke'),
+    'detection': Protocol('mask-rcnn-vit', '1', 'detection', 'smoke'),
+    'segmentation': Protocol('upernet-vit', '1', 'segmentation', 'smoke'),
+    'tracking': Protocol('one-stream', '1', 'tracking', 'smoke'),
 }
 PRIMARY = {'detection': 'box_mAP', 'segmentation': 'mIoU', 'tracking': 'AUC'}
 SKILL = {'random init': 0.45, 'simmim': 0.62, 'mae': 0.48}
@@ -83,13 +84,14 @@ def draw_picture(text, size=(640, 200)):
 def make_result(name, task, seed=0, units=None, **changes):
     """A result and its units."""
     units = units or MAKE[task](SKILL.get(name, 0.5), seed)
+    protocol = changes.pop('protocol', None) or PROTOCOLS[task]
     fields = {
         'name': name,
         'checkpoint': None if name == 'random init' else Checkpoint(f'{name}.pth', name * 8),
         'method': name.upper(),
         'architecture': 'ViT-Ti/16',
         'task': task,
-        'protocol': PROTOCOLS[task],
+        'protocol': protocol,
         'metrics': {key: round(value, 2) for key, value in units.observed().items()},
         'primary': PRIMARY[task],
         'seed': seed,
@@ -109,8 +111,21 @@ def make_result(name, task, seed=0, units=None, **changes):
             'val': len(units),
         },
         'config_sha256': 'c0ffee' * 10,
+        'run': {
+            'date': f'2026-11-2{seed}T09:30:00+00:00',
+            'command': f'mimbench eval {name}.pth --data world --out results',
+            'cpu': 'Xeon 8488C, 2 cores',
+            'gpus': [],
+            'threads': 1,
+        },
     }
-    return Result(**{**fields, **changes}), units
+    fields |= changes
+    # as `eval` takes them: of what was run, and of the backbone's options
+    ran = (str(fields['protocol']), fields.get('changes', {}))
+    fields.setdefault('protocol_sha256', hashlib.sha256(repr(ran).encode()).hexdigest())
+    built = fields['architecture'].encode()
+    fields.setdefault('backbone_sha256', hashlib.sha256(built).hexdigest())
+    return Result(**fields), units
 
 
 @pytest.fixture(scope='session')
@@ -127,11 +142,11 @@ def picture():
 
 @pytest.fixture(scope='session')
 def shared_results_dir(tmp_path_factory):
-    """Three checkpoints on three tasks; segmentation with two seeds. Not to be written to."""
+    """Three checkpoints on three tasks; segmentation with three seeds. Not to be written to."""
     folder = tmp_path_factory.mktemp('results')
     for task in MAKE:
         for name in SKILL:
-            for seed in (0, 1) if task == 'segmentation' else (0,):
+            for seed in (0, 1, 2) if task == 'segmentation' else (0,):
                 samples = draw_picture(f'{task}: truth above, {name} below')
                 write_result(folder, *make_result(name, task, seed), {'samples.png': samples})
     return folder

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from downstream.results.load_units import load_units
+from downstream.results.result import load_units
 from downstream.segmentation.units import SegmentationUnits
 from downstream.tracking.units import TrackingUnits
 from mim_backbones.errors import UserError

@@ -21,7 +21,7 @@ def report(monkeypatch, capsys):
 
 def test_writes_a_report_and_prints_its_table(report, results_dir, tmp_path):
     out = tmp_path / 'made' / 'here'
-    code, printed, _ = report(results_dir, '--out', out, '--resamples', 100)
+    code, printed, _ = report(results_dir, '--out', out, '--splits', 50)
     assert not code
     assert 'random init' in printed
     assert printed.rstrip().endswith('report.html')
@@ -35,7 +35,7 @@ def test_writes_a_report_and_prints_its_table(report, results_dir, tmp_path):
 
 
 def test_prints_json(report, results_dir, tmp_path):
-    code, printed, _ = report(results_dir, '--out', tmp_path / 'r', '--resamples', 100, '--json')
+    code, printed, _ = report(results_dir, '--out', tmp_path / 'r', '--splits', 50, '--json')
     content = json.loads(printed)
     assert not code
     assert content['page'].endswith('report.html')
@@ -47,7 +47,7 @@ def test_replaces_an_older_report_and_nothing_else(report, results_dir, tmp_path
     out.mkdir()
     (out / 'notes.txt').write_text('mine')
     (out / 'report.html').write_text('old')
-    assert not report(results_dir, '--out', out, '--resamples', 100)[0]
+    assert not report(results_dir, '--out', out, '--splits', 50)[0]
     assert (out / 'notes.txt').read_text() == 'mine'
     assert (out / 'report.html').read_text() != 'old'
     assert not list(out.glob('.*'))
@@ -72,7 +72,7 @@ def empty(folder):
 
 
 def spoil_picture(folder):
-    next(folder.glob('*.png')).write_bytes(b'no picture')
+    min(folder.glob('*.png')).write_bytes(b'no picture')
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def spoil_picture(folder):
 )
 def test_bad_input_is_one_line_and_leaves_nothing(report, results_dir, tmp_path, damage, message):
     damage(results_dir)
-    code, _, error = report(results_dir, '--out', tmp_path / 'r', '--resamples', 100)
+    code, _, error = report(results_dir, '--out', tmp_path / 'r', '--splits', 50)
     assert code == 2
     assert message in error
     assert error.startswith('mimbench: error: ')

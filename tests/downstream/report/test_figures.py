@@ -11,7 +11,7 @@ from downstream.results.result import read_results, write_result
 
 
 def table_of(folder):
-    return compare(group_results(read_results(folder)), resamples=100)[0]
+    return compare(group_results(read_results(folder)), splits=50)[0]
 
 
 def test_a_chart_is_a_picture_and_the_same_every_time(results_dir):
@@ -24,6 +24,13 @@ def test_a_chart_is_a_picture_and_the_same_every_time(results_dir):
     assert b'<svg' in svg
     assert b'<script' not in svg
     assert svg == chart(table)
+
+
+def test_a_dark_page_has_a_dark_chart(results_dir):
+    table = table_of(results_dir)
+    image = np.asarray(Image.open(io.BytesIO(chart(table, 'png', dark=True))).convert('L'))
+    assert image[0, 0] < 30
+    assert image.max() > 200
 
 
 @pytest.mark.parametrize('with_units', [True, False])
