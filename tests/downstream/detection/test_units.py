@@ -3,6 +3,7 @@ from contextlib import redirect_stdout
 
 import numpy as np
 import pytest
+from downstream.results.bootstrap import draw_weights
 from pycocotools import mask as rle
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -10,7 +11,6 @@ from pycocotools.cocoeval import COCOeval
 from downstream.detection.matching import match
 from downstream.detection.metric import average_precision
 from downstream.detection.units import IOU_THRESHOLDS, DetectionUnits, MatchTable
-from downstream.results.bootstrap import draw_weights
 from downstream.results.result import load_units
 
 SIDE = 64

@@ -49,7 +49,9 @@ def test_the_page_needs_nothing_beside_it(content):
     parser.feed(page)
     assert parser.open == []
     assert not parser.seen & {'script', 'link', 'iframe', 'object'}
-    assert len(parser.sources) == 2 * 3 + 9 + 1  # charts in light and dark, samples, the picture given
+    assert (
+        len(parser.sources) == 2 * 3 + 9 + 1
+    )  # charts in light and dark, samples, the picture given
     assert all(source.startswith('data:image/') for source in parser.sources)
     assert 'http' not in re.sub(r'base64,[^"]*', '', page)
 

@@ -1,8 +1,5 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from downstream.results.bootstrap import (
     difference_of,
     draw_weights,
@@ -11,6 +8,9 @@ from downstream.results.bootstrap import (
     paired_difference,
     resampled_scores,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from downstream.segmentation.units import SegmentationUnits
 from downstream.tracking.units import TrackingUnits
 
