@@ -132,9 +132,16 @@ def from_checkpoint(
 
 
 def backbone_config(
-    source: Source, *, trust: bool = False, weights: str = 'auto', **overrides: Any
+    source: Source,
+    *,
+    trust: bool = False,
+    weights: str = 'auto',
+    grid: Grid | None = None,
+    **overrides: Any,
 ) -> dict[str, Any]:
     """Registry type and constructor arguments of the backbone a checkpoint holds.
+
+    It takes what `from_checkpoint` takes; `grid` says how to load, and changes nothing here.
 
     Raises:
         CheckpointError: as `from_checkpoint`.

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mim_backbones.console.cli import SuggestingGroup
-from mim_backbones.console.options import cfg_options, parse_options
+from mim_backbones.console.options import Words, cfg_options, parse_options
+from mim_backbones.console.recipes import find_recipe, recipe_names
 from mim_backbones.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ def bench() -> None:
 
 
 @bench.command()
-@click.option('--config', required=True, help='Recipe of a pre-training.')
+@click.option(
+    '--config', required=True, type=Words(recipe_names, 'recipe', strict=False),
+    help='Recipe of a pre-training: a file, or as `simmim`.',
+)  # fmt: skip
 @click.option(
     '--batch', type=click.IntRange(min=1), default=4, show_default=True, help='Images a step.'
 )
@@ -72,7 +76,6 @@ def step(
 
     from mim_backbones.bench.step import measure
     from mim_backbones.console.processes import cores
-    from mim_backbones.console.recipes import find_recipe
     from mim_backbones.training.config import read_config
 
     if device == 'cuda' and not torch.cuda.is_available():

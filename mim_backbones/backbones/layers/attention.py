@@ -89,9 +89,9 @@ def attend(
     scale: 1 / sqrt(d) if not given.
 
     On a CPU torch's fused kernel is two to ten times slower in bf16 than the plain products for a
-    few hundred tokens (`mimbench bench attention`), and it gives a mask no gradient: with a
-    learned bias torch takes plain products too, with passes against NaN that no mask of ours
-    needs. Everywhere else the fused kernel is used.
+    few hundred tokens, and it gives a mask no gradient: with a learned bias torch takes plain
+    products too, with passes against NaN that no mask of ours needs. Everywhere else the fused
+    kernel is used.
     """
     if q.device.type == 'cpu' and (
         (q.dtype == torch.bfloat16 and q.shape[2] <= SHORT)

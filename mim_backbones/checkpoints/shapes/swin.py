@@ -80,9 +80,12 @@ def stage_heads(state: State, stages: int) -> tuple[int, ...] | None:
         attention = f'layers.{stage}.blocks.0.attn.'
         table = state.get(f'{attention}relative_position_bias_table')
         scale = state.get(f'{attention}logit_scale')
-        if table is None and scale is None:
+        if table is not None:
+            heads.append(table.shape[1])
+        elif scale is not None:
+            heads.append(len(scale))
+        else:
             return None
-        heads.append(len(scale) if table is None else table.shape[1])
     return tuple(heads)
 
 

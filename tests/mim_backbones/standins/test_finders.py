@@ -82,3 +82,19 @@ def test_a_compiled_mmcv_is_used(tmp_path):
         'print(mmcv._ext.nms, providers.mmcv_compiled())'
     )
     assert run(code, tmp_path).strip() == 'compiled True'
+
+
+def test_timm_before_mim_backbones_works_at_the_next_try():
+    """Where torchvision fits its torch, the first import works; else mim_backbones mends it."""
+    code = """
+try:
+    import timm
+except RuntimeError as error:
+    assert 'torchvision::nms' in str(error)
+import mim_backbones
+import timm, torch, torchvision
+print(mim_backbones.MIMViT('tiny', img_size=32).depth)
+boxes = torch.tensor([[0., 0, 8, 8], [0, 0, 8, 7]])
+print(torchvision.ops.nms(boxes, torch.tensor([.5, .9]), .5).tolist())
+"""
+    assert run(code).split('\n')[:2] == ['12', '[1]']

@@ -1,8 +1,16 @@
+import sys
+
 import pytest
 from mmengine.config import Config
 
 from mim_backbones.errors import UserError
-from mim_backbones.training.config import check_config, read_config, used_names
+from mim_backbones.training.config import (
+    check_config,
+    custom_imports_of,
+    import_recorded,
+    read_config,
+    used_names,
+)
 from mim_backbones.training.launch import build_runner
 
 RECIPE = """
@@ -111,3 +119,51 @@ def test_unused_parameters_reach_the_wrapper(recipe, tmp_path) -> None:
     cfg.find_unused_parameters = True
     build_runner(cfg)
     assert cfg.model_wrapper_cfg.find_unused_parameters
+
+
+ACME = 'from pathlib import Path\nPath(__file__).with_name("ran").touch()\n'
+
+
+@pytest.fixture
+def acme(tmp_path, monkeypatch):
+    (tmp_path / 'acme_method.py').write_text(ACME)
+    (tmp_path / 'acme_broken.py').write_text('raise ValueError("half done")\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    for name in ('acme_method', 'acme_broken'):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize('imports', ["['acme_method']", "'acme_method'"])
+def test_custom_imports_are_recorded_and_imported_again(acme, recipe, capsys, imports) -> None:
+    recipe.write_text(recipe.read_text() + f'custom_imports = dict(imports={imports})\n')
+    assert custom_imports_of(Config.fromfile(recipe)) == ['acme_method']
+    assert custom_imports_of(Config()) == []
+    sys.modules.pop('acme_method')
+    (acme / 'ran').unlink()
+    record = {'custom_imports': ['acme_method']}
+    assert import_recorded(record, 'a.pth') == ['acme_method']
+    assert (acme / 'ran').exists()
+    assert capsys.readouterr().err == 'checkpoint a.pth: imported acme_method, as its recipe\n'
+    assert import_recorded(record, 'a.pth') == []
+    assert import_recorded(None, 'a.pth') == import_recorded({}, 'a.pth') == []
+    assert capsys.readouterr().err == ''
+
+
+@pytest.mark.usefixtures('acme')
+@pytest.mark.parametrize(
+    'name',
+    ['acme_missing', 'acme_missing.part', 'antigravity', 'os; print(1)', '../acme', '', 'a..b'],
+)
+def test_a_module_that_is_not_installed_is_named_and_nothing_runs(name: str) -> None:
+    with pytest.raises(UserError, match='is not installed here') as error:
+        import_recorded({'custom_imports': [name]}, 'a.pth')
+    assert repr(name) in str(error.value)
+    assert name not in sys.modules
+
+
+@pytest.mark.usefixtures('acme')
+def test_a_module_that_fails_is_one_line() -> None:
+    for name, why in (('acme_broken', 'ValueError: half done'), ('acme_method.x', 'No module')):
+        with pytest.raises(UserError, match=f"'{name}', which fails here: .*{why}"):
+            import_recorded({'custom_imports': [name]}, 'a.pth')

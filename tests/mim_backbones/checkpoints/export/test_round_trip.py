@@ -1,6 +1,9 @@
 """Into another library's names and back: the same features; and that library takes them."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,9 +12,10 @@ import torch
 import torch.nn as nn
 from click.testing import CliRunner
 
-from mim_backbones import from_checkpoint
+from mim_backbones import from_checkpoint, save_backbone
 from mim_backbones.backbones.hiera import MIMHiera
 from mim_backbones.backbones.swin import MIMSwin
+from mim_backbones.checkpoints.source import open_source
 from mim_backbones.commands.convert import convert
 from mim_backbones.errors import UserError
 from mim_backbones.registry import MODELS
@@ -165,3 +169,72 @@ def test_report_as_json_and_refusals(tmp_path) -> None:
         error = CliRunner().invoke(convert, paths).exception
         assert isinstance(error, UserError)
         assert message in str(error)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+@pytest.mark.parametrize('name', BACKBONES)
+def test_a_saved_backbone_loads_without_hints(tmp_path, name: str, suffix: str) -> None:
+    backbone = backbone_of(name)
+    path = save_backbone(backbone, tmp_path / f'mine{suffix}', method='mine', epochs=3)
+    content = open_source(path)
+    assert (content.record['method'], content.record['epochs']) == ('mine', 3)
+    again, report = from_checkpoint(path)
+    assert type(again) is type(backbone)
+    assert (report.covered, report.guessed, report.resized) == (1, [], {})
+    options = {key: value for key, value in BACKBONES[name].items() if key != 'type'}
+    assert backbone.built_with == options
+    listed = json.dumps(options, sort_keys=True)  # JSON has lists for tuples
+    assert json.dumps(again.built_with, sort_keys=True) == listed
+    assert again.state_dict().keys() == backbone.state_dict().keys()
+    assert all(torch.equal(v, backbone.state_dict()[k]) for k, v in again.state_dict().items())
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_save_backbone_refuses(tmp_path) -> None:
+    class Unregistered(MIMHiera):
+        pass
+
+    options = {key: value for key, value in HIERA.items() if key != 'type'}
+    with pytest.raises(UserError, match='Unregistered is in no registry'):
+        save_backbone(Unregistered(**options), tmp_path / 'x.pth')
+    with pytest.raises(
+        UserError, match=r'x\.txt: call it \*\.pth, \*\.pt, \*\.bin or \*\.safetens'
+    ):
+        save_backbone(backbone_of('hiera'), tmp_path / 'x.txt')
+    assert list(tmp_path.iterdir()) == []
+
+
+PACKAGE = """
+from mim_backbones.backbones.vit import MIMViT
+from mim_backbones.registry import MODELS
+
+@MODELS.register_module()
+class AcmeViT(MIMViT):
+    def __init__(self, gain=1.0, **options):
+        super().__init__(**options)
+        self.gain = gain
+"""
+
+
+def test_a_class_of_another_package_is_found_again(tmp_path) -> None:
+    (tmp_path / 'acme_vit.py').write_text(PACKAGE)
+    path = str(tmp_path / 'mine.safetensors')
+    options = {key: value for key, value in VIT.items() if key != 'type'}
+    save = (
+        'from acme_vit import AcmeViT; from mim_backbones import save_backbone;'
+        f'save_backbone(AcmeViT(gain=2.0, **{options!r}), {path!r})'
+    )
+    load = (
+        'import sys; from mim_backbones import from_checkpoint;'
+        f'backbone, report = from_checkpoint({path!r}); assert report.covered == 1;'
+        'print(type(backbone).__name__, backbone.gain, "acme_vit" in sys.modules)'
+    )
+    environment = {**os.environ, 'PYTHONPATH': str(tmp_path)}
+    for code in (save, load):
+        result = subprocess.run(
+            [sys.executable, '-c', code], capture_output=True, text=True, env=environment
+        )
+        assert result.returncode == 0, result.stderr
+    assert result.stdout == 'AcmeViT 2.0 True\n'
+    assert result.stderr == f'checkpoint {path}: imported acme_vit, as its recipe\n'
