@@ -156,3 +156,27 @@ def test_without_its_checkpoint_it_does_not_train(world: Path, tmp_path: Path) -
     found = train(reduced(LARGE, tmp_path, world, missing), tmp_path / 'run')
     assert found.returncode == 1
     assert f'checkpoint {missing} does not exist' in found.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_eval_runs_the_published_recipe(world: Path, checkpoint: Path, make_job, train_job) -> None:
+    """The protocol of the full tier, on a checkpoint of another width, one step of it."""
+    from downstream.evaluation.protocols import find_protocol
+
+    recipe = find_protocol('segmentation', 'full', 'vit', 'upernet-vit-b-beitv2')
+    few = {
+        'train_cfg.max_iters': 1,
+        'optim_wrapper.precision': 'fp32',
+        'model.decode_head.channels': 16,
+        'model.auxiliary_head.channels': 16,
+        'default_hooks.logger.interval': 1,
+        **{f'{split}_dataloader.num_workers': 0 for split in ('train', 'test')},
+        **{f'{split}_dataloader.persistent_workers': False for split in ('train', 'test')},
+    }
+    job = make_job(
+        'segmentation', checkpoint, backbone=PRETRAINED, protocol=recipe.protocol,
+        recipe=str(recipe.path), options=few,
+    )  # fmt: skip
+    found = train_job(job, load_data_spec(world))
+    assert 0 <= found.metrics['mIoU'] <= 100
+    assert len(found.units) == 4
