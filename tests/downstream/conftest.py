@@ -53,13 +53,15 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def make_job(tmp_path: Path) -> Callable[..., Any]:
     """(task, weights or None, changed fields...) -> a smoke job of the very small ViT."""
+    from downstream.evaluation.backbone_config import family_of
     from downstream.evaluation.job import Job
     from downstream.evaluation.protocols import find_protocol
     from downstream.results.result import Checkpoint
     from downstream.task import DataCard
 
     def make(task: str, weights: Path | None = None, **changes: Any) -> Job:
-        recipe = find_protocol(task, 'smoke', 'vit')
+        family = family_of(changes.get('backbone', TINY_VIT))
+        recipe = find_protocol(task, 'smoke', family)
         fields = {
             'name': 'test',
             'checkpoint': Checkpoint(str(weights), 'f' * 64) if weights else None,
