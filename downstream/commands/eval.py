@@ -87,9 +87,9 @@ def evaluate(
     protocol of the tier it takes.
 
     What is in OUT already is not done again; other data, options or seeds stand beside it. A long
-    job that was stopped goes on from its last checkpoint. The same seed gives the same digits for
-    the same --threads and --gpus-per-job, whatever else runs. Logs, and the whole config of every
-    job: OUT/logs.
+    job that was stopped goes on from its last checkpoint. On a CPU the same seed gives the same
+    digits for the same --threads and --gpus-per-job, whatever --jobs and whatever else runs; on
+    GPUs some kernels add in an order of their own. Logs and each job's whole config: OUT/logs.
 
     \b
     Examples:

@@ -156,7 +156,8 @@ def _protocols(request: Request, contestant: Contestant, spec: DataSpec) -> Iter
         )
     family = family_of(contestant.backbone)
     for task in dict.fromkeys(wanted):
-        for name in [name for name in named if named[name] == task] or [None]:
+        chosen: list[str | None] = [name for name in named if named[name] == task]
+        for name in chosen or [None]:
             yield find_protocol(task, request.tier, family, name)
 
 

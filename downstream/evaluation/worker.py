@@ -8,6 +8,7 @@ says so, evaluates and writes the result. A failure leaves one line in `failure.
 """
 
 import os
+import re
 import resource
 import sys
 import time
@@ -54,7 +55,10 @@ def run(job: Job, folder: Path) -> None:
     from mim_backbones.training.launch import build_errors_in_one_line, build_runner
 
     config = folder / CONFIG
-    runner = build_runner(Config.fromfile(config))
+    cfg = Config.fromfile(config)
+    cfg.load_from = last_checkpoint(folder) if cfg.resume else None
+    cfg.resume = cfg.load_from is not None
+    runner = build_runner(cfg)
     progress = Progress(folder / PROGRESS if is_main_process() else None)
     watch = ProgressFile(progress)
     runner.register_hook(watch)
@@ -84,6 +88,16 @@ def run(job: Job, folder: Path) -> None:
             for path in (*folder.glob('*.pth'), folder / 'last_checkpoint'):
                 path.unlink(missing_ok=True)
     leave_together()
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """The latest of the folder. mmengine's own note of it may be empty after a kill."""
+    found = {
+        int(match[1]): str(path)
+        for path in folder.glob('*.pth')
+        if (match := re.fullmatch(r'(?:iter|epoch)_(\d+)\.pth', path.name))
+    }
+    return found[max(found)] if found else None
 
 
 def result_of(

@@ -62,6 +62,7 @@ def test_a_killed_job_goes_on_and_ends_as_if_it_had_not_been_killed(evaluate, ta
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    (job.log_folder / 'last_checkpoint').write_text('')  # as a kill may leave it
     assert not (job.log_folder / f'iter_{STEPS}.pth').exists()
 
     job, process = evaluate(task, 'killed', options, keep_checkpoints=True)
@@ -92,12 +93,13 @@ def test_checkpoints_go_when_the_result_is_there(evaluate):
 @pytest.mark.slow
 @pytest.mark.parametrize('task', ['detection', 'segmentation', 'tracking'])
 def test_two_processes_train_and_score_together(evaluate, task, tmp_path):
-    job, process = evaluate(task, 'two', processes=2)
+    options = {'train_dataloader.batch_size': 4}
+    job, process = evaluate(task, 'two', options, processes=2)
     two = ended(job, process)
     assert two.run['processes'] == 2
-    assert two.run['images_per_step'] == 2
+    assert two.run['images_per_step'] == 4
     assert two.units
-    job, process = evaluate(task, 'one')
+    job, process = evaluate(task, 'one', options)
     one = ended(job, process)
     assert two.protocol_sha256 == one.protocol_sha256
     assert set(two.metrics) == set(one.metrics)
