@@ -136,7 +136,7 @@ def test_the_noise_of_single_units_is_counted_once():
     # scores spread by is that noise again, and is not added to it.
     rng = np.random.default_rng(0)
     ratio = []
-    for _ in range(200):
+    for _ in range(60):
         runs = [rng.normal(0.5, 0.2, 400) for _ in range(10)]
         found = interval(halves(*(sequences(run) for run in runs), splits=100))
         ratio.append((found.high - found.low) / (2 * 1.96 * 100 * 0.2 / np.sqrt(400 * 10)))
