@@ -1,4 +1,8 @@
-"""Sheets of pictures: truth above, prediction below, the classes' colours at the foot."""
+"""Sheets of pictures: truth above, prediction below, the classes' colours at the foot.
+
+A sheet is at most WIDTH pixels wide, what does not fit beside goes below: a page shows it at half
+its size on a phone, and its text must be read there too.
+"""
 
 import io
 from collections.abc import Sequence
@@ -9,8 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 PAPER, INK, QUIET = (255, 255, 255), (30, 34, 42), (120, 126, 138)
-GAP, MARGIN, CHIP = 8, 14, 16
-TILE_HEIGHT = 200
+GAP, MARGIN = 8, 14
+WIDTH, TILE_HEIGHT = 800, 200
+TEXT = 21  # pixels
+CHIP = 22  # of colour, beside the name of a class
 LEGEND_ENTRIES = 16
 # Okabe and Ito's colours (distinct for colour-blind readers too), red first for contrast on photos.
 FIRST_COLOURS = (
@@ -54,38 +60,63 @@ def enlarged(image: NDArray, height: int = TILE_HEIGHT) -> tuple[NDArray, float]
     ), factor
 
 
+def note(tile: NDArray, text: str) -> NDArray:
+    """The tile with a line on a plate in its upper left corner."""
+    page = Image.fromarray(tile)
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(TEXT)
+    draw.rectangle((0, 0, font.getlength(text) + GAP, TEXT + GAP), PAPER)
+    draw.text((GAP // 2, GAP // 4), text, INK, font)
+    return np.array(page)
+
+
 def sheet(
     rows: Sequence[tuple[str, Sequence[NDArray]]], legend: Sequence[tuple[str, NDArray]]
 ) -> bytes:
     """A PNG with a titled row of tiles each, and a legend of (class name, colour).
 
-    Tiles of one column have one size.
+    Tiles of one column have one size. Rows that are too wide go on below, all of them together.
     """
-    titles = [title for title, _ in rows]
-    font = ImageFont.load_default(15)
-    side = max(int(font.getlength(title)) for title in titles) + 2 * MARGIN
-    columns = [tile.shape[1] for tile in rows[0][1]]
-    width = side + sum(columns) + GAP * (len(columns) - 1) + MARGIN
+    font = ImageFont.load_default(TEXT)
+    side = max(int(font.getlength(title)) for title, _ in rows) + 2 * MARGIN
+    blocks = _blocks([tile.shape[1] for tile in rows[0][1]], WIDTH - side - MARGIN)
+    widths = [sum(rows[0][1][i].shape[1] + GAP for i in block) - GAP for block in blocks]
+    width = side + max(widths) + MARGIN
     lines = _legend_lines(legend, font, width - 2 * MARGIN)
-    height = MARGIN + sum(tiles[0].shape[0] + GAP for _, tiles in rows)
-    page = Image.new('RGB', (width, height + len(lines) * (CHIP + GAP) + MARGIN), PAPER)
+    block_height = sum(tiles[0].shape[0] + GAP for _, tiles in rows) + GAP
+    height = MARGIN + len(blocks) * block_height + len(lines) * (CHIP + GAP) + MARGIN
+    page = Image.new('RGB', (width, height), PAPER)
     draw = ImageDraw.Draw(page)
     y = MARGIN
-    for title, tiles in rows:
-        draw.text((MARGIN, y + tiles[0].shape[0] // 2 - 8), title, INK, font)
-        x = side
-        for tile in tiles:
-            page.paste(Image.fromarray(tile), (x, y))
-            x += tile.shape[1] + GAP
-        y += tiles[0].shape[0] + GAP
+    for block in blocks:
+        for title, tiles in rows:
+            draw.text((MARGIN, y + (tiles[0].shape[0] - TEXT) // 2), title, INK, font)
+            x = side
+            for i in block:
+                page.paste(Image.fromarray(tiles[i]), (x, y))
+                x += tiles[i].shape[1] + GAP
+            y += tiles[0].shape[0] + GAP
+        y += GAP
     for line in lines:
         for x, name, colour in line:
             draw.rounded_rectangle((x, y, x + CHIP, y + CHIP), 4, fill=colour)
-            draw.text((x + CHIP + 6, y - 1), name, INK if colour else QUIET, font)
+            draw.text((x + CHIP + 6, y - 2), name, INK if colour else QUIET, font)
         y += CHIP + GAP
     stream = io.BytesIO()
     page.save(stream, 'PNG', optimize=True)
     return stream.getvalue()
+
+
+def _blocks(widths: Sequence[int], room: int) -> list[list[int]]:
+    """Columns broken into lines that fit into `room`; one that never fits has its own."""
+    blocks: list[list[int]] = [[]]
+    used = 0
+    for i, width in enumerate(widths):
+        if blocks[-1] and used + width > room:
+            blocks.append([])
+            used = 0
+        blocks[-1].append(i)
+        used += width + GAP
+    return blocks
 
 
 Entry = tuple[int, str, tuple[int, ...] | None]

@@ -101,15 +101,21 @@ def _headline(found: 'Report') -> 'RichTable':
         caption=legend(found.tables, found.baselines),
         caption_justify='left',
     )
-    table.add_column('checkpoint')
+    heads = []
     for one, metric in found.columns:
         group = one.group
         name = f'{group.task} {group.metric_name(metric)}'
         where = [group.data_text] * (group.task in found.split_tasks)
-        table.add_column(Text('\n'.join((name, group.protocol_text, *where))))
-    for label in found.labels:
-        cells = (
-            headline_cell(found.row(one, label), metric, '\n') for one, metric in found.columns
-        )
-        table.add_row(Text(label), *(Text(cell) for cell in cells))
+        heads.append('\n'.join((name, group.protocol_text, *where)))
+    lines = [
+        [label, *(headline_cell(found.row(one, label), key, '\n') for one, key in found.columns)]
+        for label in found.labels
+    ]
+    lines.insert(0, ['checkpoint', *heads])
+    if len(heads) > len(found.labels):  # the longer side goes down the screen
+        lines = [list(line) for line in zip(*lines)]
+    for head in lines[0]:
+        table.add_column(Text(head))
+    for line in lines[1:]:
+        table.add_row(*(Text(cell) for cell in line))
     return table

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from downstream.drawing import class_colours, enlarged, read_rgb, sheet, tint
+from downstream.drawing import class_colours, enlarged, note, read_rgb, sheet, tint
 
 MIN_SCORE = 0.3
 
@@ -20,8 +20,12 @@ def instance_sheet(samples: Sequence[Any], classes: Sequence[str]) -> bytes:
         image = read_rgb(sample.img_path)
         prediction = sample.pred_instances.cpu()
         prediction = prediction[prediction.scores >= MIN_SCORE]
-        truth.append(draw_instances(image, sample.gt_instances, colours))
-        found.append(draw_instances(image, prediction, colours))
+        for tiles, instances, none in (
+            (truth, sample.gt_instances, 'no objects'),
+            (found, prediction, f'no score over {MIN_SCORE}'),
+        ):
+            tile = draw_instances(image, instances, colours)
+            tiles.append(tile if len(instances) else note(tile, none))
         present |= set(sample.gt_instances.labels.tolist()) | set(prediction.labels.tolist())
     legend = [(classes[label], colours[label]) for label in sorted(present)]
     return sheet([('truth', truth), ('prediction', found)], legend)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from downstream.report.comparison import ScoreRow, ScoreTable, compare, place
-from downstream.report.draw.figures import chart
+from downstream.report.draw.figures import chart, for_dark_page
 from downstream.report.draw.pictures import Picture, named_pictures, sample_pictures
 from downstream.report.formats.wording import TIERS
 from downstream.report.read.groups import group_results
@@ -112,8 +112,9 @@ def gather(
     rows = None if published is None else tuple(published_rows(published, tables))
     samples = [tuple(sample_pictures([row.system for row in table.rows])) for table in tables]
     sections = tuple(
-        Section(table, chart(table), chart(table, dark=True), chart(table, 'png'), pictures)
+        Section(table, svg, for_dark_page(svg), chart(table, 'png'), pictures)
         for table, pictures in zip(tables, samples)
+        for svg in [chart(table)]
     )
     return Report(
         title=title,

@@ -12,13 +12,14 @@ from mim_backbones.console.atomic_file import write_bytes_atomically
 TRUTH_COLOUR = (60, 220, 60)
 PREDICTED_COLOUR = (255, 60, 60)
 TEXT_COLOUR = (20, 20, 20)
-GAP, TITLE = 4, 22
+GAP, TITLE = 4, 34
+TEXT = 0.75  # of OpenCV's size: a phone shows a strip at less than half its width
 
 
 def write_strips(
     path: str | Path,
     rows: list[tuple[str, Sequence, Track]],
-    frames: int = 5,
+    frames: int = 4,
     height: int = 150,
 ) -> Path:
     """Write a PNG with one titled row for each (title, sequence, track); frames `height` px high.
@@ -48,9 +49,9 @@ def _strip(title: str, sequence: Sequence, track: Track, frames: int, height: in
         tiles += [tile, np.full((height, GAP, 3), 255, np.uint8)]
     row = np.concatenate(tiles, axis=1)
     header = np.full((TITLE, row.shape[1], 3), 255, np.uint8)
-    _write(header, title, (4, TITLE - 7), TEXT_COLOUR)
-    for text, colour, right in (('truth', TRUTH_COLOUR, 130), ('predicted', PREDICTED_COLOUR, 80)):
-        _write(header, text, (row.shape[1] - right, TITLE - 7), colour)
+    _write(header, title, (4, TITLE - 11), TEXT_COLOUR)
+    for text, colour, right in (('truth', TRUTH_COLOUR, 205), ('predicted', PREDICTED_COLOUR, 130)):
+        _write(header, text, (row.shape[1] - right, TITLE - 11), colour)
     return _widened(np.concatenate([header, row]), row.shape[1], extra=GAP)
 
 
@@ -61,7 +62,7 @@ def _draw(tile: np.ndarray, box: np.ndarray, colour: tuple[int, int, int]) -> No
 
 
 def _write(tile: np.ndarray, text: str, at: tuple[int, int], colour: tuple[int, int, int]) -> None:
-    cv2.putText(tile, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
+    cv2.putText(tile, text, at, cv2.FONT_HERSHEY_SIMPLEX, TEXT, colour, 1, cv2.LINE_AA)
 
 
 def _widened(strip: np.ndarray, width: int, extra: int = 0) -> np.ndarray:

@@ -128,7 +128,7 @@ def test_equals_pycocotools_with_every_image_once(seed):
 def test_equals_pycocotools_on_really_repeated_images(seed):
     coco, found = random_world(seed)
     units = scored(coco, found)
-    weights = draw_weights(len(units), 4, seed)
+    weights = np.random.default_rng(seed).multinomial(len(units), [1 / len(units)] * len(units), 4)
     scores = units.score(weights)
     for r, row in enumerate(weights):
         expected = oracle(*repeated(coco, found, row))

@@ -62,7 +62,8 @@ def test_the_page_says_it_all(content):
     for text in ('mae', 'simmim', 'random init', 'ViT-Ti/16', 'upernet-vit v1 (smoke)',
                  'not comparable with any paper', 'clear of zero', 'seeds ±', 'images/s',
                  'over 60 images', 'over 40 sequences', '2026-11-20 to 2026-11-22', 'Xeon 8488C',
-                 'mimbench eval simmim.pth', 'prefers-color-scheme: dark', '5e1f5e1f5e1f', 'c0ffeec0ffee', '2.13.0',
+                 'mimbench eval simmim.pth', 'prefers-color-scheme: dark', '5e1f5e1f5e1f',
+                 'c0ffeec0ffee', '2.13.0',
                  'Masked reconstruction'):  # fmt: skip
         assert text in page, text
     assert 'Reported elsewhere' not in page
