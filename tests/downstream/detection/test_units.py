@@ -3,7 +3,6 @@ from contextlib import redirect_stdout
 
 import numpy as np
 import pytest
-from downstream.results.bootstrap import draw_weights
 from pycocotools import mask as rle
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
