@@ -48,7 +48,7 @@ def codebook(
     from mim_backbones.console.atomic_file import write_atomically
     from mim_backbones.training.launch import check_writable
     from pretrain.inspect.codebook import survey
-    from pretrain.inspect.token_pair import open_tokenizer
+    from pretrain.inspect.tokens import open_tokenizer
 
     if out is not None:
         check_writable(out.absolute().parent)

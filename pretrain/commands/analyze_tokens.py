@@ -48,7 +48,7 @@ def tokens(
     import sys
     from dataclasses import asdict
 
-    from pretrain.inspect.token_pair import measure_pair
+    from pretrain.inspect.tokens import measure_pair
 
     found = measure_pair(checkpoint, tokenizer, images, count, seed, token_size, early_layers)
     if as_json:

@@ -30,7 +30,7 @@ def tokenize(
     from pretrain.images.dataset import list_images
     from pretrain.images.token_cache import UNREADABLE
     from pretrain.images.tokenize_images import tokenize_images
-    from pretrain.inspect.token_pair import open_tokenizer
+    from pretrain.inspect.tokens import open_tokenizer
     from pretrain.targets.frozen import FrozenTokenizer
 
     check_writable(out.absolute().parent)

@@ -4,7 +4,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
 
-from pretrain.hooks.steps import unwrapped
+from pretrain.hooks.guard import unwrapped
 from pretrain.registry import HOOKS
 from pretrain.tokenizers.ema_codebook import EMACodebook
 from pretrain.tokenizers.health import CodebookHealth, codebook_health

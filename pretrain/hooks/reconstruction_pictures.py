@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 
 from mim_backbones.console.atomic_file import write_atomically
 from mim_backbones.errors import UserError
-from pretrain.hooks.steps import unwrapped
+from pretrain.hooks.guard import unwrapped
 from pretrain.images.dataset import load_image
 from pretrain.inspect.reconstruction import (
     choose_images,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mim_backbones.errors import UserError
 from pretrain.images.dataset import list_images, load_image
-from pretrain.inspect.picture_grid import captioned_grid
+from pretrain.inspect.pictures import captioned_grid
 from pretrain.losses import hidden_positions
 from pretrain.methods.base import MaskedImageModel
 

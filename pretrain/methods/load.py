@@ -12,7 +12,7 @@ from mim_backbones.checkpoints.source import Content, open_source
 from mim_backbones.errors import UserError
 from mim_backbones.training.config_file import require_keys
 from mim_backbones.training.launch import build_errors_in_one_line
-from pretrain.hooks.steps import plain
+from pretrain.hooks.guard import plain
 from pretrain.methods.base import MaskedImageModel
 from pretrain.methods.load_state import load_state
 from pretrain.registry import MODELS, build

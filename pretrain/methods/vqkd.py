@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mim_backbones.registry import MODELS as BACKBONES
 from pretrain.registry import MODELS, build
-from pretrain.teachers.frozen import FrozenTeacher
+from pretrain.targets.features import FrozenTeacher
 from pretrain.tokenizers.vqkd import (
     VQKDTokenizer,
     draw_patch_projection,

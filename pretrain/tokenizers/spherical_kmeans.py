@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pretrain.tokenizers.assignment import gather_by_code, nearest_codes
+from pretrain.tokenizers.clustering import gather_by_code, nearest_codes
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pretrain.inspect.mask_statistics import block_means, mask_statistics, statistics_text
+from pretrain.inspect.masks import block_means, mask_statistics, statistics_text
 from pretrain.maskers.square import CentralMasker
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from mim_backbones.errors import UserError
 from pretrain.commands.analyze_tokens import tokens
 from pretrain.inspect.token_accuracy import TokenAccuracy, token_accuracy
-from pretrain.inspect.token_pair import measure_pair
+from pretrain.inspect.tokens import measure_pair
 from pretrain.maskers.random_patch import RandomPatchMasker
 from pretrain.methods.beitv2 import BEiTv2
 from pretrain.targets.frozen import FrozenTokenizer

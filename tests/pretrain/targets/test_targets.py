@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from mim_backbones.errors import UserError
 from pretrain.images.preprocessor import ImagePreprocessor
 from pretrain.targets.base import Target
-from pretrain.targets.colour_bins import ColourBins
+from pretrain.targets.colours import ColourBins
 from pretrain.targets.colour_clusters import ColourClusters
 from pretrain.targets.normalised import NormalisedTarget, box_sum
-from pretrain.targets.pixel import PixelTarget
+from pretrain.targets.pixels import PixelTarget
 
 
 def test_reduced_pixels_are_means_of_areas() -> None:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from pretrain.tokenizers import assignment, ema_codebook
-from pretrain.tokenizers.assignment import choose_vectors, gather_by_code, nearest_codes
+from pretrain.tokenizers.clustering import choose_vectors, gather_by_code, nearest_codes
 from pretrain.tokenizers.ema_codebook import EMACodebook
 from pretrain.tokenizers.spherical_kmeans import spherical_kmeans
 
