@@ -77,8 +77,8 @@ def masks(
 
     from mim_backbones.console.atomic_file import write_atomically
     from mim_backbones.training.launch import check_writable
-    from pretrain.inspect.mask_picture import example_sheet, plain_scene, read_picture
     from pretrain.inspect.masks import mask_statistics, statistics_text
+    from pretrain.inspect.pictures import example_sheet, plain_scene, read_picture
     from pretrain.maskers.choice import build_masker, masker_config, recipe_masker_config
 
     options = {key: value for key, value in given.items() if value is not None}

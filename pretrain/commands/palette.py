@@ -44,9 +44,8 @@ def palette(
     """
     from mim_backbones.console.atomic_file import write_bytes_atomically
     from mim_backbones.training.launch import check_writable
-    from pretrain.inspect.reconstruction import choose_images
-    from pretrain.targets.palette_fit import fit_palette
-    from pretrain.targets.palette_pixels import draw_pixels
+    from pretrain.images.decode import choose_images
+    from pretrain.targets.palette import draw_pixels, fit_palette
 
     check_writable(out.absolute().parent)
     files = choose_images(images, count)

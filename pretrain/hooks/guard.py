@@ -1,11 +1,8 @@
-"""What happens around a pre-training step; never what defines the loss."""
-
-from typing import Any
+"""What keeps a run sound: unreadable images, drop path that resumes, losses that stay finite."""
 
 import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
-from mmengine.model import BaseModel, is_model_wrapper
 from mmengine.runner import Runner
 
 from mim_backbones.errors import UserError
@@ -82,35 +79,3 @@ class FiniteLoss(Hook):
                     f'{name} is not finite after iteration {runner.iter}, so no checkpoint is '
                     f'written; {ADVICE}'
                 )
-
-
-@HOOKS.register_module()
-class MethodRecord(Hook):
-    """Write into each checkpoint what it holds, so that backbone and method load from it alone."""
-
-    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        dataset = runner.cfg.train_dataloader.dataset
-        model = plain(runner.cfg.model)
-        record = {
-            'method': model['type'],
-            'backbone': model['backbone'],
-            'model': model,
-            'img_size': dataset.img_size,
-        }
-        if dataset.get('masker') is not None:
-            record['masker'] = plain(dataset.masker)
-        checkpoint['meta']['mimbench'] = record
-
-
-def plain(config: Any) -> Any:
-    """A config as dicts, lists and scalars only, so that a checkpoint may carry it safely."""
-    if isinstance(config, dict):
-        return {str(key): plain(value) for key, value in config.items()}
-    if isinstance(config, list | tuple):
-        return [plain(value) for value in config]
-    return config
-
-
-def unwrapped(runner: Runner) -> BaseModel:
-    """The model of a run, without what distributes it."""
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model

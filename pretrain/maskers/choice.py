@@ -4,9 +4,11 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import ConfigDict
 
 from mim_backbones.errors import UserError
+from mim_backbones.registry import MODELS as BACKBONES
 from mim_backbones.training.config_file import read_config, value_at
 from pretrain.registry import TRANSFORMS, build
 
@@ -32,18 +34,26 @@ def masker_config(name: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def recipe_masker_config(path: str | Path, options: dict[str, Any]) -> dict[str, Any]:
-    """The masker that a pre-training recipe uses, some of its options replaced.
+    """The masker that a pre-training recipe uses on its backbone, some of its options replaced.
 
     Raises:
         UserError: no such file, no config, or one that masks nothing.
     """
-    masker = value_at(read_config(path), 'train_dataloader.dataset.masker')
+    config = read_config(path)
+    masker = value_at(config, 'train_dataloader.dataset.masker')
     if not isinstance(masker, ConfigDict) or 'type' not in masker:
         raise UserError(
             f'config {path} has no train_dataloader.dataset.masker; give a recipe of '
             'masked pre-training'
         )
-    return {**masker.to_dict(), **options}
+    backbone = value_at(config, 'model.backbone')
+    if backbone is None:
+        return {**masker.to_dict(), **options}
+    with torch.device('meta'):  # its sizes are wanted, not its weights
+        built = BACKBONES.build({**backbone, 'init_cfg': None})
+    size = tuple(cells * built.patch_size for cells in built.grid)
+    sizes = {'img_size': size[0] if size[0] == size[1] else size, 'patch_size': built.mask_size}
+    return {**masker.to_dict(), **sizes, **options}
 
 
 def build_masker(config: dict[str, Any]) -> Any:
