@@ -8,7 +8,7 @@ model is built, data set and masker when a run starts (`bind`).
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -23,6 +23,8 @@ from pretrain.images.dataset import Needs
 from pretrain.images.preprocessor import IMAGENET_MEAN, IMAGENET_STD, Normalise
 from pretrain.registry import MODELS, build
 from pretrain.targets.base import Target, Wanted, bound_target, student_of
+
+Infer = Callable[[], dict[str, Any]]
 
 
 class Method(BaseModel):
@@ -102,14 +104,14 @@ class Method(BaseModel):
 
     @classmethod
     def described(
-        cls, content: Content, names: set[str], backbone: dict[str, Any], options: dict[str, Any]
+        cls, content: Content, names: set[str], infer: Infer, options: dict[str, Any]
     ) -> dict[str, Any] | None:
         """The config of a file that records none; None where it is of another method.
 
         Args:
             content: the file.
             names: its tensors beside the backbone, without the prefix of the model.
-            backbone: type and arguments of its backbone, from its shapes.
+            infer: gives type and arguments of its backbone, from its shapes.
             options: constructor arguments that no shape shows, from the user.
 
         Raises:

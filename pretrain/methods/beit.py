@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mim_backbones.checkpoints.source import Content
 from pretrain.images.preprocessor import IMAGENET_MEAN, IMAGENET_STD
-from pretrain.methods.base import MaskedImageModel
+from pretrain.methods.base import Infer, MaskedImageModel
 from pretrain.methods.start import draw_backbone, draw_linear
 from pretrain.registry import MODELS
 from pretrain.targets.base import Wanted, as_text
@@ -83,12 +83,12 @@ class BEiT(MaskedImageModel):
 
     @classmethod
     def described(
-        cls, content: Content, names: set[str], backbone: dict[str, Any], options: dict[str, Any]
+        cls, content: Content, names: set[str], infer: Infer, options: dict[str, Any]
     ) -> dict[str, Any] | None:
         """Source of the names: microsoft/unilm, beit; BEiT v2 has further heads beside."""
         if 'lm_head.weight' not in names or any(name.startswith('cls_pt_') for name in names):
             return None
-        return released_config('BEiT', content, backbone)
+        return released_config('BEiT', content, infer())
 
     @classmethod
     def own_names(cls, state: dict[str, Tensor]) -> dict[str, Tensor]:

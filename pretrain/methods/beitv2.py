@@ -18,6 +18,7 @@ from mim_backbones.backbones.layers.block import Block, rising_rates, shrink_out
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from mim_backbones.checkpoints.source import Content
 from pretrain.images.preprocessor import IMAGENET_MEAN, IMAGENET_STD
+from pretrain.methods.base import Infer
 from pretrain.methods.beit import BEiT, released_config
 from pretrain.methods.start import draw_block, draw_linear
 from pretrain.registry import MODELS
@@ -109,12 +110,13 @@ class BEiTv2(BEiT):
 
     @classmethod
     def described(
-        cls, content: Content, names: set[str], backbone: dict[str, Any], options: dict[str, Any]
+        cls, content: Content, names: set[str], infer: Infer, options: dict[str, Any]
     ) -> dict[str, Any] | None:
         """Source of the names: microsoft/unilm, beit2; without shared heads, cls_pt_norm too."""
         layers = {name.split('.')[1] for name in names if name.startswith('cls_pt_layers.')}
         if 'lm_head.weight' not in names or not layers:
             return None
+        backbone = infer()
         depth = vit_size(backbone['arch'])['depth']
         early = (
             options.get('early_layers')

@@ -138,10 +138,11 @@ def described(
     """
     MODELS.import_from_location()
     names = set(beside(content)[1])
-    inferred = backbone_config(content, **backbone)
     for cls in MODELS.module_dict.values():
         if isinstance(cls, type) and issubclass(cls, Method):
-            found = cls.described(content, names, inferred, options)
+            found = cls.described(
+                content, names, lambda: backbone_config(content, **backbone), options
+            )
             if found is not None:
                 return found
     raise CheckpointError(

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from mim_backbones.checkpoints.source import Content
-from pretrain.methods.base import Method
+from pretrain.methods.base import Infer, Method
 from pretrain.registry import MODELS
 from pretrain.tokenizers.ema_codebook import EMACodebook
 
@@ -107,7 +107,7 @@ class VQKDTokenizer(Method):
 
     @classmethod
     def described(
-        cls, content: Content, names: set[str], backbone: dict[str, Any], options: dict[str, Any]
+        cls, content: Content, names: set[str], infer: Infer, options: dict[str, Any]
     ) -> dict[str, Any] | None:
         if cls is not VQKDTokenizer or 'quantize.embedding.weight' not in names:
             return None
@@ -116,7 +116,7 @@ class VQKDTokenizer(Method):
         )
         codes, dim = book.shape
         size = {'codes': codes, 'dim': dim}
-        return {'type': 'VQKDTokenizer', 'backbone': backbone, 'codebook': size}
+        return {'type': 'VQKDTokenizer', 'backbone': infer(), 'codebook': size}
 
     @classmethod
     def own_names(cls, state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -12,7 +12,15 @@ from pretrain.methods.base import MaskedImageModel, Method
 from pretrain.methods.load import load_method
 from pretrain.registry import MODELS, build
 from tests.pretrain.small import (
-    FEATURES, HIERA, METHODS, SWIN, VQVIT, absent_ids, method, recipe, write_blobs,
+    FEATURES,
+    HIERA,
+    METHODS,
+    SWIN,
+    VQVIT,
+    absent_ids,
+    method,
+    recipe,
+    write_blobs,
 )  # fmt: skip
 
 MODELS.import_from_location()
@@ -137,7 +145,7 @@ def test_another_frozen_net_is_noticed_on_resuming(name: str, trained, images, t
     }  # fmt: skip
     config = recipe({**METHODS[name], **changed}, images, tmp_path / 'run')
     config.resume, config.load_from = True, str(trained(name) / 'epoch_1.pth')
-    with pytest.raises(UserError, match='trained on the (ids|features) of another net than model'):
+    with pytest.raises(UserError, match=r'trained on the (ids|features) of another net than model'):
         build_runner(config).train()
 
 
@@ -146,8 +154,8 @@ def test_other_families(backbone, images, tmp_path) -> None:
     masker = {'type': 'RandomPatchMasker', 'unit_px': 32, 'ratio': 0.5}
     model = {'type': 'SimMIM', 'backbone': backbone}
     build_runner(recipe(model, images, tmp_path / 'run', epochs=1, masker=masker)).train()
-    loaded, record, missing = load_method(tmp_path / 'run' / 'epoch_1.pth')
-    assert missing == [] and loaded.img_size == 64
+    loaded = load_method(tmp_path / 'run' / 'epoch_1.pth')
+    assert loaded.missing == [] and loaded.model.img_size == 64
 
 
 def test_a_model_that_only_predicts_says_so() -> None:

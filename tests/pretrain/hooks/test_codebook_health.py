@@ -7,9 +7,8 @@ import pytest
 import torch
 from mmengine.logging import MessageHub
 
-from pretrain.hooks.codebook_health import CodebookHealthHook
+from pretrain.hooks.codebook_health import CodebookHealthHook, codebook_health
 from pretrain.tokenizers.ema_codebook import EMACodebook
-from pretrain.tokenizers.health import codebook_health
 
 
 def test_figures_by_hand() -> None:

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from mim_backbones.errors import UserError
-from pretrain.inspect.mask_picture import caption, example_sheet, masked, plain_scene, read_picture
+from pretrain.inspect.pictures import caption, example_sheet, masked, plain_scene, read_picture
 
 
 def test_hidden_patches_are_grey_and_the_rest_is_untouched() -> None:
@@ -26,10 +26,10 @@ def test_sheet_has_a_tile_for_everything() -> None:
     masks = np.zeros((5, 2, 2), dtype=bool)
     masks[:, 0, 0] = True
     sheet = np.asarray(example_sheet(picture, masks, masks.mean(0)))
-    assert sheet.shape == (2 * (192 + 16 + 6) + 6, 5 * (192 + 6) + 6, 3)
-    top, left = 6 + 16, 6
+    assert sheet.shape == (2 * (192 + 18 + 6) + 6, 5 * (192 + 6) + 6, 3)
+    top, left = 6 + 18, 6
     assert (sheet[top : top + 192, left : left + 192] == picture).all()
-    last = sheet[top + 214 : top + 214 + 192, left + 198 : left + 198 + 192]
+    last = sheet[top + 216 : top + 216 + 192, left + 198 : left + 198 + 192]
     assert (last[:96, :96] == 255).all()
     assert (last[96:] == 0).all()
 

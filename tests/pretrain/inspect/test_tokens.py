@@ -11,20 +11,21 @@ from PIL import Image
 
 from mim_backbones.errors import UserError
 from pretrain.commands.analyze_tokens import tokens
-from pretrain.inspect.token_accuracy import TokenAccuracy, token_accuracy
-from pretrain.inspect.tokens import measure_pair
+from pretrain.inspect.tokens import TokenAccuracy, measure_pair, token_accuracy
 from pretrain.maskers.random_patch import RandomPatchMasker
 from pretrain.methods.beitv2 import BEiTv2
-from pretrain.targets.frozen import FrozenTokenizer
+from pretrain.targets.frozen import Frozen
 from pretrain.tokenizers.vqkd import VQKDTokenizer
+from tests.pretrain.small import absent_ids
 
 CODES = 8
-MASKER = dict(type='RandomPatchMasker', img_size=32, patch_size=8, unit_px=8, ratio=0.5)
+MASKER = dict(type='RandomPatchMasker', unit_px=8, ratio=0.5)
 BACKBONE = dict(
     type='mim_backbones.MIMViT', arch=dict(embed_dim=16, depth=2, num_heads=2), img_size=32,
     patch_size=8, pos_embed='none', rel_pos_bias='shared', qkv_bias='qv', layer_scale=0.1,
     mask_token=True)  # fmt: skip
-MODEL = dict(type='BEiTv2', backbone=BACKBONE, codes=CODES, early_layers=1, head_layers=1)
+MODEL = dict(type='BEiTv2', backbone=BACKBONE, target=absent_ids(CODES), early_layers=1,
+             head_layers=1)  # fmt: skip
 
 
 def described(codes: int = CODES, img_size: int = 32) -> dict:
@@ -44,7 +45,7 @@ def save_tokenizer(seed: int, path: Path, **options) -> Path:
     model = described(**options)
     net = VQKDTokenizer(**model)
     net.quantize.started.fill_(True)
-    record = dict(method='VQKD', backbone=model['backbone'], model=model)
+    record = dict(method='VQKD', backbone=model['backbone'], model=dict(model, type='VQKD'))
     torch.save({'state_dict': net.state_dict(), 'meta': {'mimbench': record}}, path)
     return path
 
@@ -52,8 +53,9 @@ def save_tokenizer(seed: int, path: Path, **options) -> Path:
 def save_model(path: Path, digest: torch.Tensor | None = None) -> Path:
     model = BEiTv2(**{k: v for k, v in MODEL.items() if k != 'type'})
     if digest is not None:
-        model.tokenizer_digest = digest
-    record = dict(method='BEiTv2', backbone=BACKBONE, model=MODEL, masker=MASKER, img_size=32)
+        model.target.fingerprint = digest
+    record = dict(method='BEiTv2', backbone=BACKBONE, model=MODEL, masker=MASKER, img_size=32,
+                  target=model.target.facts())  # fmt: skip
     torch.save({'state_dict': model.state_dict(), 'meta': {'mimbench': record}}, path)
     return path
 
@@ -93,16 +95,16 @@ def test_counts_by_hand(images: Path) -> None:
     # Constant answers: the accuracy is the share of that id among the hidden patches.
     model.lm_head.weight.data.zero_()
     model.lm_head.bias.data = torch.arange(CODES).float()
-    net = FrozenTokenizer(tokenizer(1))
+    net = tokenizer(1)
     masker = RandomPatchMasker(32, 8, 8, 0.5)
     files = sorted(str(path) for path in images.iterdir())
-    found = token_accuracy(model, net, files, masker, (32, 32), seed=5, batch_size=2)
+    found = token_accuracy(model, net, files, masker, 32, seed=5, batch_size=2)
     rng = np.random.default_rng(5)
-    from pretrain.images.dataset import load_image
+    from pretrain.images.decode import load_image
 
     labels = []
     for path in files:
-        ids = net(load_image(path, 32, 'bicubic')[None].float() / 255)[0]
+        ids = net.encode(load_image(path, 32, 'bicubic')[None].float() / 255)[0]
         labels.append(ids[torch.from_numpy(masker(rng))])
     counts = torch.cat(labels).bincount(minlength=CODES)
     assert found.patches == 3 * 8 == counts.sum()
@@ -118,7 +120,7 @@ def test_a_checkpoint_knows_its_tokenizer(images: Path, tmp_path: Path) -> None:
     other = save_tokenizer(2, tmp_path / 'other.pth')
     from pretrain.tokenizers.trained import load_tokenizer
 
-    digest = FrozenTokenizer(load_tokenizer(mine)).fingerprint()
+    digest = Frozen(load_tokenizer(mine)).fingerprint()
     model = save_model(tmp_path / 'epoch_1.pth', digest)
     assert measure_pair(model, mine, images).same_tokenizer is True
     assert measure_pair(model, other, images).same_tokenizer is False
@@ -152,7 +154,7 @@ def test_mistakes_are_named(images: Path, tmp_path: Path) -> None:
         ((model, more, images), 'predicts 8 codes, the tokenizer has 16'),
         ((model, large, images), r'8x8 grid of ids at 64 px, the model has 4x4 patches at 32 px'),
         ((model, model, images), 'holds no VQ-KD tokenizer'),
-        ((good, good, images), 'has no lm_head'),
+        ((good, good, images), 'predicts no tokens'),
         ((model, tmp_path / 'no.pth', images), r'no\.pth does not exist'),
         ((model, tmp_path / 'no.pkl', images), r'no\.pkl does not exist'),
         ((model, good, tmp_path / 'nowhere'), 'nowhere does not exist'),
