@@ -28,7 +28,7 @@ class MethodRecord(Hook):
 
     def before_run(self, runner: Runner) -> None:
         target = unwrapped(runner).target
-        if target.files:
+        if target.files and target.state == 'frozen':
             digest = bytes(target.fingerprint.tolist()).hex()[:12]
             runner.logger.info(
                 f'target {type(target).__name__} {digest}: {", ".join(target.files)}'

@@ -1,11 +1,12 @@
 """Which masker a user means: a short name with options, or the one of a recipe."""
 
 import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 
 from mim_backbones.errors import UserError
 from mim_backbones.registry import MODELS as BACKBONES
@@ -46,14 +47,19 @@ def recipe_masker_config(path: str | Path, options: dict[str, Any]) -> dict[str,
             f'config {path} has no train_dataloader.dataset.masker; give a recipe of '
             'masked pre-training'
         )
+    return {**on_backbone(masker, config), **options}
+
+
+def on_backbone(masker: Mapping[str, Any], config: Config) -> dict[str, Any]:
+    """The config of a recipe's masker with the sizes of the recipe's backbone."""
     backbone = value_at(config, 'model.backbone')
     if backbone is None:
-        return {**masker.to_dict(), **options}
+        return dict(masker)
     with torch.device('meta'):  # its sizes are wanted, not its weights
         built = BACKBONES.build({**backbone, 'init_cfg': None})
-    size = tuple(cells * built.patch_size for cells in built.grid)
-    sizes = {'img_size': size[0] if size[0] == size[1] else size, 'patch_size': built.mask_size}
-    return {**masker.to_dict(), **sizes, **options}
+    height, width = (cells * built.patch_size for cells in built.grid)
+    size = height if height == width else (height, width)
+    return {**masker, 'img_size': size, 'patch_size': built.mask_size}
 
 
 def build_masker(config: dict[str, Any]) -> Any:

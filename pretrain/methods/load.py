@@ -184,7 +184,9 @@ def load_weights(model: Method, content: Content, exact: bool) -> list[str]:
     except CheckpointError as error:
         raise CheckpointError(f'checkpoint {content.name}: {error}') from error
     wanted = {k: v for k, v in model.state_dict().items() if not k.startswith('backbone.')}
-    surplus = [] if own is state else sorted(own.keys() - wanted.keys())
+    # A target that was left out leaves its weights behind.
+    surplus = sorted(k for k in own.keys() - wanted.keys() if not k.startswith('target.'))
+    surplus = [] if own is state else surplus
     if surplus:
         raise CheckpointError(f'checkpoint {content.name} holds {surplus[0]}, which has no place')
     for name in own.keys() & wanted.keys():
