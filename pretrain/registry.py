@@ -1,5 +1,7 @@
 """A child of every root registry, so that recipes run with `default_scope = 'pretrain'`."""
 
+from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 from mmengine.registry import Registry
@@ -7,38 +9,14 @@ from mmengine.registry import Registry
 from mim_backbones.registry import child_registries
 
 SCOPE = 'pretrain'
+HERE = Path(__file__).parent
+UNREGISTERED = {'ablation', 'commands', 'inspect'}  # rooms whose files register nothing
+# Any file of the other rooms is found by being there.
 MODULES = [
-    'pretrain.images.dataset',
-    'pretrain.images.preprocessor',
-    'pretrain.images.sampler',
-    'pretrain.hooks.steps',
-    'pretrain.hooks.reconstruction_pictures',
-    'pretrain.maskers.random_patch',
-    'pretrain.maskers.blockwise',
-    'pretrain.maskers.square',
-    'pretrain.maskers.lattice',
-    'pretrain.targets.pixel',
-    'pretrain.targets.normalised',
-    'pretrain.targets.colour_bins',
-    'pretrain.targets.colour_clusters',
-    'pretrain.targets.token',
-    'pretrain.tokenizers.dalle',
-    'pretrain.heads.pixel_shuffle',
-    'pretrain.heads.mlp',
-    'pretrain.heads.inverse_swin',
-    'pretrain.methods.simmim',
-    'pretrain.methods.vqkd',
-    'pretrain.tokenizers.vqkd',
-    'pretrain.tokenizers.trained',
-    'pretrain.tokenizers.beitv2',
-    'pretrain.hooks.codebook_health',
-    'pretrain.teachers.clip',
-    'pretrain.teachers.backbone',
-    'pretrain.teachers.timm_model',
-    'pretrain.methods.beit',
-    'pretrain.methods.beitv2',
-    'pretrain.images.views',
-    'pretrain.images.token_cache',
+    f'{SCOPE}.{room.name}.{module.name}'
+    for room in iter_modules([str(HERE)])
+    if room.ispkg and room.name not in UNREGISTERED
+    for module in iter_modules([str(HERE / room.name)])
 ]
 
 _children = child_registries(SCOPE, MODULES)

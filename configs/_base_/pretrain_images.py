@@ -1,4 +1,7 @@
-"""Unlabelled images for masked pre-training: crop, flip, mask. ImageNet-1K by default."""
+"""Unlabelled images for pre-training: crop, flip, mask. ImageNet-1K by default.
+
+Image size, patch size and what the target has to see follow from `model`: a recipe says them there.
+"""
 default_scope = 'pretrain'
 train_dataloader = dict(
     batch_size=128,
@@ -11,7 +14,9 @@ train_dataloader = dict(
 train_cfg = dict(by_epoch=True)
 custom_hooks = [
     dict(type='SkippedImages', limit=0.01),
+    dict(type='BindData'),
     dict(type='SeededSteps'),
     dict(type='FiniteLoss', interval=10),
+    dict(type='UpdateTarget'),
     dict(type='MethodRecord'),
     dict(type='ReconstructionPictures', interval=20)]

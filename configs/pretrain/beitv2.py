@@ -3,35 +3,29 @@
 paper: arXiv 2208.06366, ImageNet-1K pre-training; numbers as in the released recipe
 batch 2048   reported fine-tune top-1: 85.0   reproduced here: not yet
 tools/dist_train.sh configs/pretrain/beitv2.py 8 --data DATA \
-    --cfg-options model.target.checkpoint=TOKENIZER
+    --cfg-options model.target.tokenizer.checkpoint=TOKENIZER
 
 TOKENIZER: what configs/pretrain/vqkd.py trains, or the released 3-layer CLIP one.
 """
 _base_ = ['../_base_/pretrain_images.py', '../_base_/runtime.py']
 
-img_size = 224
-patch_size = 16
-
 model = dict(
     type='BEiTv2',
     backbone=dict(
-        type='mim_backbones.MIMViT', arch='base', img_size=img_size, patch_size=patch_size,
+        type='mim_backbones.MIMViT', arch='base', img_size=224, patch_size=16,
         pos_embed='none', rel_pos_bias='shared', qkv_bias='qv', layer_scale=0.1,
         mask_token=True, drop_path_rate=0.0),
-    codes=8192,
     early_layers=9, head_layers=2, shared_lm_head=True,
     cls_start='beit',    # 'published' starts the head's blocks as the released code does
-    target=dict(type='BEiTv2Tokenizer', checkpoint='work_dirs/vqkd/epoch_100.pth'))
+    target=dict(
+        type='TokenTarget',
+        tokenizer=dict(type='BEiTv2Tokenizer', checkpoint='work_dirs/vqkd/epoch_100.pth')))
 
 train_dataloader = dict(
     batch_size=256,
     dataset=dict(
-        type='TwoViewImages', img_size=img_size, interpolation='bicubic',
-        token_size=224, token_interpolation='bicubic',
-        scale=(0.2, 1.0), flip=0.5, jitter=0.4,
-        masker=dict(
-            type='BlockwiseMasker', img_size=img_size, patch_size=patch_size,
-            count=75, min_block=16)))
+        interpolation='bicubic', scale=(0.2, 1.0), flip=0.5, jitter=0.4,
+        masker=dict(type='BlockwiseMasker', ratio=75 / 196, min_block=16)))
 
 # The rate is that of the full batch; the Runner scales it by (real batch) / 2048.
 auto_scale_lr = dict(enable=True, base_batch_size=2048)

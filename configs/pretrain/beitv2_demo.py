@@ -2,12 +2,10 @@
 
 Not a published recipe: it shows the whole path, its numbers compare with nothing in a paper.
 tools/train.py configs/pretrain/beitv2_demo.py --data DATA \
-    --cfg-options model.target.checkpoint=work_dirs/vqkd_demo/epoch_4.pth
+    --cfg-options model.target.tokenizer.checkpoint=work_dirs/vqkd_demo/epoch_4.pth
 """
 _base_ = ['../_base_/pretrain_images.py', '../_base_/runtime.py']
 
-img_size = 64
-patch_size = 8
 batch_size = 96
 samples_per_epoch = 9600    # 100 steps, whatever the number of images
 
@@ -15,12 +13,13 @@ model = dict(
     type='BEiTv2',
     backbone=dict(
         type='mim_backbones.MIMViT', arch=dict(embed_dim=128, depth=6, num_heads=4),
-        img_size=img_size, patch_size=patch_size,
+        img_size=64, patch_size=8,
         pos_embed='none', rel_pos_bias='shared', qkv_bias='qv', layer_scale=0.1,
         mask_token=True),
-    codes=512,
     early_layers=4, head_layers=2,
-    target=dict(type='BEiTv2Tokenizer', checkpoint='work_dirs/vqkd_demo/epoch_4.pth'))
+    target=dict(
+        type='TokenTarget',
+        tokenizer=dict(type='BEiTv2Tokenizer', checkpoint='work_dirs/vqkd_demo/epoch_4.pth')))
 
 train_dataloader = dict(
     batch_size=batch_size,
@@ -28,10 +27,8 @@ train_dataloader = dict(
     sampler=dict(samples_per_epoch=samples_per_epoch),
     dataset=dict(
         # Crops of about their own size in the 128 px pictures: textures as the tasks see them.
-        type='TwoViewImages', img_size=img_size, token_size=img_size, scale=(0.2, 0.35),
-        masker=dict(
-            type='BlockwiseMasker', img_size=img_size, patch_size=patch_size,
-            count=26, min_block=4)))
+        interpolation='bicubic', scale=(0.2, 0.35), jitter=0.4,
+        masker=dict(type='BlockwiseMasker', ratio=0.4, min_block=4)))
 
 auto_scale_lr = dict(enable=True, base_batch_size=batch_size)
 optim_wrapper = dict(

@@ -6,13 +6,10 @@ tools/dist_train.sh configs/pretrain/simmim.py 16 --data DATA
 """
 _base_ = ['../_base_/pretrain_images.py', '../_base_/runtime.py']
 
-img_size = 192
-patch_size = 4
-
 model = dict(
     type='SimMIM',
     backbone=dict(
-        type='mim_backbones.MIMSwin', arch='base', img_size=img_size, patch_size=patch_size,
+        type='mim_backbones.MIMSwin', arch='base', img_size=192, patch_size=4,
         window_size=6, mask_token=True, drop_path_rate=0.0),
     target=dict(type='PixelTarget'),
     head=dict(type='PixelShuffleHead'))
@@ -20,10 +17,7 @@ model = dict(
 train_dataloader = dict(
     batch_size=128,
     dataset=dict(
-        img_size=img_size, scale=(0.67, 1.0),
-        masker=dict(
-            type='RandomPatchMasker', img_size=img_size, patch_size=patch_size,
-            unit_px=32, ratio=0.6)))
+        scale=(0.67, 1.0), masker=dict(type='RandomPatchMasker', unit_px=32, ratio=0.6)))
 
 # The rate is that of the full batch; the Runner scales it by (real batch) / 2048.
 auto_scale_lr = dict(enable=True, base_batch_size=2048)

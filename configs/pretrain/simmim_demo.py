@@ -5,17 +5,14 @@ tools/train.py configs/pretrain/simmim_demo.py --data DATA
 """
 _base_ = ['../_base_/pretrain_images.py', '../_base_/runtime.py']
 
-img_size = 64
-patch_size = 8
 batch_size = 96
 samples_per_epoch = 9600    # 100 steps, whatever the number of images
-epochs = 10
 
 model = dict(
     type='SimMIM',
     backbone=dict(
         type='mim_backbones.MIMViT', arch=dict(embed_dim=128, depth=6, num_heads=4),
-        img_size=img_size, patch_size=patch_size, pos_embed='none', rel_pos_bias='shared',
+        img_size=64, patch_size=8, pos_embed='none', rel_pos_bias='shared',
         qkv_bias='qv', layer_scale=0.1, mask_token=True),
     target=dict(type='PixelTarget'),
     head=dict(type='PixelShuffleHead'))
@@ -26,10 +23,8 @@ train_dataloader = dict(
     sampler=dict(samples_per_epoch=samples_per_epoch),
     dataset=dict(
         # A quarter of the 128 px pictures, not resampled: textures and noise as the tasks see them.
-        img_size=img_size, scale=(0.25, 0.25), ratio=(1.0, 1.0),
-        masker=dict(
-            type='RandomPatchMasker', img_size=img_size, patch_size=patch_size,
-            unit_px=16, ratio=0.6)))
+        scale=(0.25, 0.25), ratio=(1.0, 1.0),
+        masker=dict(type='RandomPatchMasker', unit_px=16, ratio=0.6)))
 
 auto_scale_lr = dict(enable=True, base_batch_size=batch_size)
 optim_wrapper = dict(
@@ -39,8 +34,8 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1.5e-3, betas=(0.9, 0.95), weight_decay=0.05),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0, flat_decay_mult=0.0))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, begin=0, end=1, convert_to_iter_based=True),
     dict(
-        type='CosineAnnealingLR', eta_min=1e-5, begin=1, end=epochs, convert_to_iter_based=True)]
-train_cfg = dict(max_epochs=epochs)
+        type='mim_backbones.WarmupCosineLR', warmup=1, start_ratio=0.01, min_ratio=1e-5 / 1.5e-3,
+        convert_to_iter_based=True)]
+train_cfg = dict(max_epochs=10)
 default_hooks = dict(logger=dict(interval=25), checkpoint=dict(interval=5, max_keep_ckpts=1))

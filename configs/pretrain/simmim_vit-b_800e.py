@@ -6,18 +6,13 @@ tools/dist_train.sh configs/pretrain/simmim_vit-b_800e.py 16 --data DATA
 """
 _base_ = ['simmim_swin-b_800e.py']
 
-img_size = 224
-patch_size = 16
-
 model = dict(
     cut_start=True,   # as released
     backbone=dict(
         _delete_=True, type='mim_backbones.MIMViT', arch='base',
-        img_size=img_size, patch_size=patch_size,
+        img_size=224, patch_size=16,
         pos_embed='none', rel_pos_bias='shared', qkv_bias='qv', layer_scale=0.1,
         mask_token=True, drop_path_rate=0.1))
-train_dataloader = dict(
-    dataset=dict(img_size=img_size, masker=dict(img_size=img_size, patch_size=patch_size)))
 # The released code also decays the ViT's mask token.
 optim_wrapper = dict(
     paramwise_cfg=dict(decayed=['relative_position_bias_table', 'mask_token']))

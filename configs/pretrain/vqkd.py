@@ -3,27 +3,24 @@
 paper: arXiv 2208.06366, section 2.1; numbers as in the released recipe
 batch 512   reported codebook usage: 100 %   reproduced here: not yet
 tools/dist_train.sh configs/pretrain/vqkd.py 8 --data DATA \
-    --cfg-options model.teacher.checkpoint=clip_vit-b16.pth
+    --cfg-options model.target.teacher.checkpoint=clip_vit-b16.pth
 """
 _base_ = ['../_base_/pretrain_images.py', '../_base_/runtime.py']
-
-img_size = 224
-epochs = 100
 
 model = dict(
     type='VQKD',
     backbone=dict(
-        type='mim_backbones.MIMViT', arch='base', img_size=img_size, patch_size=16,
+        type='mim_backbones.MIMViT', arch='base', img_size=224, patch_size=16,
         pos_embed='learned', qkv_bias='qv', final_norm=False, fc_norm=True),
     codebook=dict(
         codes=8192, dim=32, decay=0.99, beta=1.0, kmeans_start=True,
         reseed_after=None),    # as published; a number of steps revives dead codes
     decoder=dict(arch=dict(embed_dim=768, depth=1, num_heads=12)),
-    teacher=dict(type='CLIPTeacher', checkpoint=None, input_size=img_size))
+    target=dict(type='FeatureTarget', teacher=dict(type='CLIPTeacher', checkpoint=None)))
 
 train_dataloader = dict(
     batch_size=64,
-    dataset=dict(img_size=img_size, scale=(0.08, 1.0), interpolation='bicubic'))
+    dataset=dict(scale=(0.08, 1.0), interpolation='bicubic'))
 
 # 5e-5 for every 128 images of the full batch; the Runner scales it by (real batch) / 512.
 auto_scale_lr = dict(enable=True, base_batch_size=512)
@@ -38,10 +35,11 @@ param_scheduler = [
     dict(
         type='mim_backbones.WarmupCosineLR', warmup=10, min_ratio=1e-5 / 2e-4,
         convert_to_iter_based=True)]
-train_cfg = dict(max_epochs=epochs)
+train_cfg = dict(max_epochs=100)
 default_hooks = dict(checkpoint=dict(interval=10))
 custom_hooks = [
     dict(type='SkippedImages', limit=0.01),
+    dict(type='BindData'),
     dict(type='SeededSteps'),
     dict(type='FiniteLoss', interval=10),
     dict(type='MethodRecord'),

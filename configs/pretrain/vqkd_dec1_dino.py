@@ -2,9 +2,8 @@
 
 reported codebook usage: 100 %   reproduced here: not yet
 tools/dist_train.sh configs/pretrain/vqkd_dec1_dino.py 8 --data DATA \
-    --cfg-options model.teacher.checkpoint=dino_vitbase16_pretrain.pth
+    --cfg-options model.target.teacher.checkpoint=dino_vitbase16_pretrain.pth
 """
 _base_ = ['vqkd.py']
 
-model = dict(
-    teacher=dict(_delete_=True, type='DINOTeacher', checkpoint=None, input_size=224))
+model = dict(target=dict(teacher=dict(_delete_=True, type='DINOTeacher', checkpoint=None)))

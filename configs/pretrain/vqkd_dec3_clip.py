@@ -2,7 +2,7 @@
 
 reported codebook usage: 97 %   reproduced here: not yet
 tools/dist_train.sh configs/pretrain/vqkd_dec3_clip.py 8 --data DATA \
-    --cfg-options model.teacher.checkpoint=clip_vit-b16.pth
+    --cfg-options model.target.teacher.checkpoint=clip_vit-b16.pth
 """
 _base_ = ['vqkd.py']
 

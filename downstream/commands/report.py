@@ -71,7 +71,7 @@ def report(
     from downstream.report.content import gather
     from downstream.report.formats.table_csv import numbers
     from downstream.report.formats.write import write_report
-    from mim_backbones.training.launch import check_writable
+    from mim_backbones.console.atomic_file import check_writable
 
     # asked of what is there, so that wrong input leaves no empty folder behind
     check_writable(next(path for path in (out, *out.absolute().parents) if path.exists()))

@@ -20,8 +20,10 @@ SIDE = 256  # pixels of a picture; the pipeline crops and resizes it
 ONLY_FOR_WORKERS = ('persistent_workers', 'prefetch_factor', 'multiprocessing_context', 'timeout')
 
 
-def noise_batch(cfg: Config, batch: int) -> Any:
+def noise_batch(cfg: Config, batch: int, model: Any = None) -> Any:
     """The first batch of `cfg.train_dataloader` with its images replaced by noise.
+
+    model: tells the data set what it wants of it, where it has `bind`.
 
     Raises:
         UserError: the recipe does not read a folder of images.
@@ -41,7 +43,10 @@ def noise_batch(cfg: Config, batch: int) -> Any:
     with TemporaryDirectory(prefix='mimbench-') as folder:
         write_noise(Path(folder), batch)
         loader.dataset.root = folder
-        return next(iter(Runner.build_dataloader(loader, seed=0)))
+        built = Runner.build_dataloader(loader, seed=0)
+        if hasattr(model, 'bind'):
+            model.bind(built.dataset)
+        return next(iter(built))
 
 
 def write_noise(folder: Path, count: int) -> None:

@@ -95,8 +95,8 @@ def measure(
     scope = cfg.get('default_scope', 'mmengine')
     held = held_mib(device)
     with DefaultScope.overwrite_default_scope(scope), build_errors_in_one_line(str(cfg.filename)):
-        data = noise_batch(cfg, batch)
         model: BaseModel = MODELS.build(cfg.model).to(device).train()
+        data = noise_batch(cfg, batch, model)
         wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     if not isinstance(wrapper, AutoPrecisionOptimWrapper):
         raise UserError(

@@ -1,16 +1,17 @@
 """Train rows as a user would, through tools/train.py, each in a process of its own."""
 
-import math
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import pretrain
 from mim_backbones.console.display import Stand, clock
 from mim_backbones.console.processes import cores, ending, run_processes, start_process
 from pretrain.ablation.row import Finished, Row, Settings
-from pretrain.ablation.study import ROOT
 
+TRAIN = Path(pretrain.__file__).resolve().parents[1] / 'tools' / 'train.py'
 PREFIX = 'train.py: error: '
 
 
@@ -21,13 +22,17 @@ class Training:
     row: Row
     settings: Settings
 
+    @property
+    def name(self) -> str:
+        return f'{self.row.name}, seed {self.settings.seed}'
+
     def stand(self) -> Stand:
         """How far it is, from its log."""
         done, seconds = self.row.pace()
         steps = self.settings.steps
         left = clock(seconds * (steps - done))
         words = f'pre-train {done}/{steps}, {left} left' if done else 'starts'
-        return Stand(self.row.name, done / steps, words)
+        return Stand(self.name, done / steps, words)
 
 
 @dataclass(frozen=True)
@@ -37,12 +42,6 @@ class Outcome:
     training: Training
     finished: Finished | None
     failure: str | None
-
-
-def whole_epochs(steps: int, epochs: int) -> int:
-    """Steps an epoch, so many that the recipe's epochs, in which its schedule counts, make `steps`
-    or a few more."""
-    return math.ceil(steps / epochs)
 
 
 def pretrain_rows(
@@ -61,8 +60,7 @@ def pretrain_rows(
     outcomes = []
 
     def start(training: Training) -> subprocess.Popen:
-        command = training_command(training.row, training.settings)
-        return start_process(command, training.row.log, threads)
+        return start_process(training_command(training.row), training.row.log, threads)
 
     def note(training: Training, code: int, seconds: float) -> None:
         row, steps = training.row, training.settings.steps
@@ -76,20 +74,10 @@ def pretrain_rows(
     return outcomes
 
 
-def training_command(row: Row, settings: Settings) -> list[str]:
-    """tools/train.py with the row's config, stretched or shortened to its steps."""
-    cfg = row.resolved()
-    per_epoch = whole_epochs(settings.steps, cfg.train_cfg.max_epochs)
-    options = {
-        'train_dataloader.dataset.root': settings.data,
-        'train_dataloader.sampler.samples_per_epoch': per_epoch * cfg.train_dataloader.batch_size,
-        'train_dataloader.sampler.seed': settings.seed,
-        'randomness.seed': settings.seed,
-    }
+def training_command(row: Row) -> list[str]:
+    """tools/train.py with the row's config."""
     given = [str(row.config), '--work-dir', str(row.work_dir), '--resume']
-    pairs = [f'{key}={value}' for key, value in options.items()]
-    train = str(ROOT / 'tools' / 'train.py')
-    return [sys.executable, train, *given, '--cfg-options', *pairs]
+    return [sys.executable, str(TRAIN), *given]
 
 
 def _failure(row: Row, code: int) -> str:

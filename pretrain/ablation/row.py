@@ -1,38 +1,93 @@
-"""A row at a tier: its delta put on the tier's recipe, and how far it is."""
+"""A row at a tier: its changes put on the tier's recipe, at its budget, and how far it is."""
 
+import copy
 import json
-import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pprint import pformat
+from typing import Any
 
 import numpy as np
 from mmengine.config import Config
 
 from mim_backbones.console.atomic_file import write_bytes_atomically
 from mim_backbones.errors import UserError
-from pretrain.ablation.study import Study, Tier
-from pretrain.registry import TRANSFORMS, build
+from pretrain.ablation.study import Changes, Study, Tier
+from pretrain.maskers.choice import build_masker, on_backbone
 
 SHARE_SAMPLES = 256
-BASE = re.compile(r'^_base_ = .*$', re.MULTILINE)
+LENGTHS = ('warmup', 'milestones', 'begin', 'end', 'T_max')  # of schedules, in epochs
 
 
-def row_config(text: str, base: Path) -> str:
-    """A row's config with another recipe beneath it.
+def resolved(recipe: Path, changes: Changes) -> Config:
+    """A whole config: a recipe with dotted keys changed, as --cfg-options changes them.
 
-    A row says what changes in terms of its recipe (`{{_base_.img_size}}`), never by how much the
-    recipes differ, so this is a change of one line.
+    Raises:
+        UserError: a change that fits nothing in the recipe.
     """
-    text, count = BASE.subn(f'_base_ = {str(base)!r}', text)
-    assert count == 1, 'a row has one line that starts with _base_ ='
-    return text
+    config = Config.fromfile(recipe)
+    try:
+        config.merge_from_dict(copy.deepcopy(dict(changes)))  # merging empties `_delete_` entries
+    except (KeyError, TypeError) as error:
+        raise UserError(f'config {recipe}: {" ".join(str(error).split())}') from error
+    return config
+
+
+def config_text(recipe: Path, changes: Changes) -> str:
+    """The same as a config file: a delta to the recipe."""
+    nested: dict[str, Any] = {}
+    for key, value in changes.items():
+        *parents, last = key.split('.')
+        node = nested
+        for name in parents:
+            node = node.setdefault(name, {})
+        node[last] = value
+    lines = [f'{k} = {pformat(v, width=96, sort_dicts=False)}' for k, v in nested.items()]
+    return '\n'.join([f'_base_ = [{str(recipe)!r}]', *lines, ''])
+
+
+def budget(config: Config, steps: int) -> dict[str, Any]:
+    """Changes that make a recipe take exactly `steps` steps of the optimizer, its schedule with it.
+
+    A recipe counts its schedule in epochs. It keeps as many of them as divide the steps (all, where
+    they do), each as long as that takes, and every length of the schedule shrinks in proportion.
+
+    Raises:
+        UserError: a schedule that counts iterations.
+    """
+    iterations = steps * config.optim_wrapper.get('accumulative_counts', 1)
+    before = config.train_cfg.max_epochs
+    epochs = next(n for n in range(min(before, iterations), 0, -1) if iterations % n == 0)
+    schedules = []
+    for schedule in config.param_scheduler or []:
+        if not schedule.get('by_epoch', True):
+            raise UserError(
+                f'config {config.filename}: {schedule["type"]} counts iterations, which a budget '
+                'in steps cannot shorten; by_epoch=True with convert_to_iter_based=True'
+            )
+        lengths = {
+            key: scaled(schedule[key], epochs / before) for key in LENGTHS if key in schedule
+        }
+        schedules.append({**schedule.to_dict(), **lengths})
+    return {
+        'train_cfg.max_epochs': epochs,
+        'train_dataloader.sampler.samples_per_epoch': (
+            iterations // epochs * config.train_dataloader.batch_size
+        ),
+        'param_scheduler': schedules,
+    }
+
+
+def scaled(length: Any, share: float) -> Any:
+    return [each * share for each in length] if isinstance(length, list | tuple) else length * share
 
 
 @dataclass(frozen=True)
 class Settings:
     """Everything that a row's weights depend on beside the code.
 
-    config: SHA-256 of the whole config, bases included, and of the files that its target reads.
+    config: SHA-256 of the whole config, bases included, and of the files that its model reads.
     steps: of the optimizer.
     data: folder of the images.
     """
@@ -53,18 +108,22 @@ class Finished:
 
 
 class Row:
-    """The files of one row: its config, the pre-training beside it, and what ended it."""
+    """The files of one row and seed: its config, the pre-training beside it, and what ended it."""
 
     def __init__(self, study: Study, tier: Tier, name: str, folder: Path) -> None:
         self.name = name
         self.folder = folder
-        self.text = row_config(study.row_file(name, tier).read_text(), tier.base)
+        self.recipe = tier.recipe
+        self.changes = study.changes(name, tier)
         self.config = folder / 'config.py'
         self.work_dir = folder / 'pretrain'
         self.log = folder / 'pretrain.log'
 
-    def open(self, settings: Settings) -> Finished | None:
+    def open(self, settings: Settings, note: str = '') -> Finished | None:
         """Write the config, or find what an earlier run left.
+
+        Args:
+            note: for the record of its checkpoints.
 
         Returns:
             What is finished already; None where there is something to train.
@@ -79,19 +138,35 @@ class Row:
                 f'{self.folder} holds {self.name} with {_change(kept, settings)}; give another '
                 '--out, or delete that folder'
             )
-        write_bytes_atomically(self.config, self.text.encode())
+        text = config_text(self.recipe, {**self.changes, **self.run(settings, note)})
+        write_bytes_atomically(self.config, text.encode())
         write_bytes_atomically(kept, content.encode())
         return self.finished()
 
+    def run(self, settings: Settings, note: str) -> dict[str, Any]:
+        """Changes that say how much is trained, on what, and that it is no whole recipe."""
+        config = self.resolved()
+        hooks = [hook.to_dict() for hook in config.custom_hooks]
+        return {
+            **budget(config, settings.steps),
+            'train_dataloader.dataset.root': settings.data,
+            'train_dataloader.sampler.seed': settings.seed,
+            'randomness.seed': settings.seed,
+            'custom_hooks': [
+                {**hook, 'note': note} if hook['type'] == 'MethodRecord' and note else hook
+                for hook in hooks
+            ],
+        }
+
     def hidden_share(self) -> float:
         """What its masker hides: whole units, so not always the ratio a row is named for."""
-        cfg = self.resolved()
-        masker = build(TRANSFORMS, cfg.train_dataloader.dataset.masker)
+        config = self.resolved()
+        masker = build_masker(on_backbone(config.train_dataloader.dataset.masker, config))
         return float(masker.batch(SHARE_SAMPLES, np.random.default_rng(0)).mean())
 
     def resolved(self) -> Config:
-        """The whole config, bases included."""
-        return Config.fromstring(self.text, '.py')
+        """The recipe with the row's changes."""
+        return resolved(self.recipe, self.changes)
 
     def finished(self) -> Finished | None:
         """What `finish` wrote, if its checkpoint is still there."""
@@ -114,7 +189,7 @@ class Row:
         return max(drawn, key=lambda path: path.stat().st_mtime, default=None)
 
     def pace(self) -> tuple[int, float]:
-        """Steps done and seconds for one, from the log of a run that is under way."""
+        """Iterations done and seconds for one, from the log of a run that is under way."""
         logs = sorted(self.work_dir.glob('*/vis_data/scalars.json'))
         whole, _, _ = logs[-1].read_text().rpartition('\n') if logs else ('', '', '')
         # Lines without a time are a hook's own.
@@ -125,7 +200,7 @@ class Row:
 def _change(kept: Path, settings: Settings) -> str:
     """What is different there, in words."""
     try:
-        theirs = json.loads(kept.read_text())
+        theirs: Mapping[str, Any] = json.loads(kept.read_text())
     except ValueError:
         return 'settings that cannot be read'
     ours = asdict(settings)

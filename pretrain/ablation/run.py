@@ -14,9 +14,10 @@ from mim_backbones.console.atomic_file import check_writable, write_bytes_atomic
 from mim_backbones.console.display import PoolDisplay, clock
 from mim_backbones.console.processes import default_parallel
 from mim_backbones.data_spec import load_data_spec, require
-from pretrain.ablation.pretraining import Outcome, Training, pretrain_rows, whole_epochs
+from pretrain.ablation.pretraining import Outcome, Training, pretrain_rows
 from pretrain.ablation.row import Finished, Row, Settings
-from pretrain.ablation.study import Axis, Study, Tier
+from pretrain.ablation.study import Question, Study, Tier
+from pretrain.targets.base import files_in
 
 STDERR = 2
 COLUMNS = ('checkpoint', 'metric', 'value', 'status', 'source')  # of `mimbench report --beside`
@@ -24,19 +25,29 @@ COLUMNS = ('checkpoint', 'metric', 'value', 'status', 'source')  # of `mimbench 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run. out: the axis's own folder. finetune_steps: None for the protocol's."""
+    """What to run. out: the axis's own folder. steps, finetune_steps: None for the usual ones."""
 
     study: Study
-    axis: Axis
+    axis: Question
     tier: Tier
     rows: tuple[str, ...]
     tasks: tuple[str, ...]
     data: Path
     out: Path
-    steps: int
+    steps: int | None = None
     finetune_steps: int | None = None
-    seed: int = 0
+    seeds: tuple[int, ...] = (0,)
     jobs: int | None = None
+
+    @property
+    def remark(self) -> str:
+        """What was shortened; '' for nothing."""
+        said = []
+        if self.steps not in (None, self.tier.steps):
+            said.append(f'{self.steps} pre-training steps in place of {self.tier.steps}')
+        if self.finetune_steps:
+            said.append(f"{self.finetune_steps} fine-tuning steps in place of the protocol's")
+        return f'Shortened: {", ".join(said)}.' if said else ''
 
 
 def run_ablation(plan: Plan) -> tuple[bool, dict[str, Any]]:
@@ -52,31 +63,36 @@ def run_ablation(plan: Plan) -> tuple[bool, dict[str, Any]]:
     for task in plan.tasks:
         require(spec, task)
     check_writable(plan.out)
-    rows = [Row(plan.study, plan.tier, name, plan.out / 'rows' / name) for name in plan.rows]
-    trainings = [Training(row, settings_of(row, plan, images)) for row in rows]
-    kept = {one.row.name: one.row.open(one.settings) for one in trainings}
-    waiting = [one for one in trainings if kept[one.row.name] is None]
+    trainings = []
+    for seed in plan.seeds:
+        for name in plan.rows:
+            row = Row(plan.study, plan.tier, name, plan.out / 'rows' / name / f'seed{seed}')
+            trainings.append(Training(row, settings_of(row, plan, images, seed)))
+    kept = {one: one.row.open(one.settings, plan.remark) for one in trainings}
+    waiting = [one for one in trainings if kept[one] is None]
     with PoolDisplay(len(waiting)) as display:
-        for name, found in kept.items():
+        for one, found in kept.items():
             if found is not None:
-                display.say(f'{name}: already pre-trained {found.steps} steps')
+                display.say(f'{one.name}: already pre-trained {found.steps} steps')
         outcomes = pretrain_rows(
             waiting,
             plan.jobs or default_parallel(),
             tick=lambda running: display.tick([one.stand() for one in running]),
-            ended=lambda outcome: display.ended(outcome.training.row.name, ending_of(outcome)),
+            ended=lambda outcome: display.ended(outcome.training.name, ending_of(outcome)),
         )
-    trained = {one.training.row.name: one.finished for one in outcomes}
-    failures = {one.training.row.name: one.failure for one in outcomes if one.failure}
-    finished = {name: end for name in plan.rows if (end := kept[name] or trained[name])}
-    ok = bool(finished) and evaluate(plan, finished)
+    trained = {outcome.training: outcome.finished for outcome in outcomes}
+    failures = {outcome.training: outcome.failure for outcome in outcomes if outcome.failure}
+    finished = {one: end for one in trainings if (end := kept[one] or trained.get(one))}
+    evaluated = [evaluate(plan, seed, finished) for seed in plan.seeds]
     measured = with_results(plan.out / 'results')
-    page = report(plan, [row for row in rows if row.name in measured]) if measured else None
+    rows = {one.row.name: one.row for one in reversed(trainings) if one.row.name in measured}
+    page = report(plan, [rows[name] for name in plan.rows if name in rows]) if rows else None
     record = {
         'report': str(page) if page else None,
-        'rows': [_record(plan, name, finished.get(name), failures.get(name)) for name in plan.rows],
+        'note': plan.remark or None,
+        'rows': [_record(plan, one, finished.get(one), failures.get(one)) for one in trainings],
     }
-    return ok and page is not None and not failures, record
+    return all(evaluated) and page is not None and not failures, record
 
 
 def ending_of(outcome: Outcome) -> str:
@@ -86,28 +102,26 @@ def ending_of(outcome: Outcome) -> str:
     return f'pre-trained {outcome.finished.steps} steps in {clock(outcome.finished.seconds)}'
 
 
-def settings_of(row: Row, plan: Plan, images: str) -> Settings:
-    """What the row's weights depend on; its steps are whole epochs of its recipe."""
-    cfg = row.resolved()
-    digest = hashlib.sha256(json.dumps(cfg.to_dict(), sort_keys=True, default=str).encode())
-    target = cfg.model.get('target', {})
-    for path in (target.get('palette'), target.get('tokenizer', {}).get('checkpoint')):
-        if isinstance(path, str) and Path(path).is_file():
-            digest.update(Path(path).read_bytes())
-    epochs = cfg.train_cfg.max_epochs
-    return Settings(
-        config=digest.hexdigest(),
-        steps=epochs * whole_epochs(plan.steps, epochs),
-        seed=plan.seed,
-        data=images,
-    )
+def settings_of(row: Row, plan: Plan, images: str, seed: int) -> Settings:
+    """What the row's weights depend on."""
+    config = row.resolved().to_dict()
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
+    for path in files_in(config['model']):
+        digest.update(Path(path).read_bytes())
+    return Settings(digest.hexdigest(), plan.steps or plan.tier.steps, seed, images)
 
 
-def evaluate(plan: Plan, finished: dict[str, Finished]) -> bool:
-    """`mimbench eval` of all rows; it keeps what is there, and shows its own progress."""
-    words = [f'{name}={one.checkpoint}' for name, one in finished.items()]
+def evaluate(plan: Plan, seed: int, finished: dict[Training, Finished]) -> bool:
+    """`mimbench eval` of a seed's rows; it keeps what is there, and shows its own progress."""
+    words = [
+        f'{one.row.name}={end.checkpoint}'
+        for one, end in finished.items()
+        if one.settings.seed == seed
+    ]
+    if not words:
+        return False
     words += ['--tasks', ','.join(plan.tasks), '--tier', plan.tier.name, '--data', str(plan.data)]
-    words += ['--out', str(plan.out / 'results'), '--seed', str(plan.seed)]
+    words += ['--out', str(plan.out / 'results'), '--seed', str(seed)]
     if plan.jobs:
         words += ['--jobs', str(plan.jobs)]
     if plan.finetune_steps:
@@ -141,12 +155,13 @@ def report(plan: Plan, rows: list[Row]) -> Path | None:
 
 
 def note(plan: Plan, rows: list[Row]) -> str:
-    """What is known of the axis, and what the rows hide where that is not the same."""
+    """What is known of the axis, what was shortened, and what the rows hide where they differ."""
+    said = [plan.axis.note, plan.remark]
     shares = {row.name: f'{row.hidden_share():.0%}' for row in rows}
-    if len(set(shares.values())) == 1:
-        return plan.axis.note
-    listed = ', '.join(f'{name} {share}' for name, share in shares.items())
-    return f'{plan.axis.note} Hidden here, in whole units: {listed}.'.strip()
+    if len(set(shares.values())) > 1:
+        listed = ', '.join(f'{name} {share}' for name, share in shares.items())
+        said.append(f'Hidden here, in whole units: {listed}.')
+    return ' '.join(part for part in said if part)
 
 
 def published_csv(plan: Plan) -> str:
@@ -168,11 +183,12 @@ def mimbench(*words: str) -> bool:
 
 
 def _record(
-    plan: Plan, name: str, finished: Finished | None, failure: str | None
+    plan: Plan, training: Training, finished: Finished | None, failure: str | None
 ) -> dict[str, Any]:
-    figure = plan.axis.published.get(name)
+    figure = plan.axis.published.get(training.row.name)
     return {
-        'row': name,
+        'row': training.row.name,
+        'seed': training.settings.seed,
         'checkpoint': finished.checkpoint if finished else None,
         'steps': finished.steps if finished else None,
         'seconds': finished.seconds if finished else None,

@@ -1,17 +1,17 @@
-"""What a study compares: axes of rows, the tiers they run at, the figures the work reports."""
+"""What a study compares: questions, the rows that answer them, tiers, and the work's figures."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-import pretrain
+from mim_backbones.console.recipes import recipes_root
 from mim_backbones.errors import UserError
 
-ROOT = Path(pretrain.__file__).resolve().parents[1]
-STUDIES = ROOT / 'configs' / 'pretrain' / 'ablation'
 STATUSES = ('read', 'recalled')
+Changes = Mapping[str, Any]  # dotted key of a recipe -> its value in a row
 
 
 @dataclass(frozen=True)
@@ -27,22 +27,24 @@ class Figure:
 class Tier:
     """At which size rows run.
 
-    base: the recipe that a row's delta is put on.
-    pretrain_steps: optimizer steps of each row.
+    recipe: what a row's changes are put on.
+    steps: of the optimizer, in each row's pre-training.
     tasks: what each row is evaluated on.
+    instead: row -> its changes here, where the study's own do not fit.
     """
 
     name: str
-    base: Path
-    pretrain_steps: int
+    recipe: Path
+    steps: int
     tasks: tuple[str, ...]
+    instead: dict[str, Changes]
 
 
 @dataclass(frozen=True)
-class Axis:
-    """One question of a study.
+class Question:
+    """One axis of a study.
 
-    rows: all of them, as published sizes.
+    rows: name -> what it changes, at published sizes.
     at: tier -> the rows that run there.
     default: the row that the work settles on; differences are taken to it.
     published: row -> figure, for those known.
@@ -52,7 +54,7 @@ class Axis:
     name: str
     title: str
     default: str
-    rows: tuple[str, ...]
+    rows: dict[str, Changes]
     at: dict[str, tuple[str, ...]]
     published: dict[str, Figure]
     note: str
@@ -60,15 +62,15 @@ class Axis:
 
 @dataclass(frozen=True)
 class Study:
-    """A method's axes. metric: what the published figures are, and of which model."""
+    """A method's axes. recipe: of the published size; metric: what the published figures are."""
 
-    folder: Path
     method: str
+    recipe: Path
     metric: str
     tiers: dict[str, Tier]
-    axes: dict[str, Axis]
+    axes: dict[str, Question]
 
-    def axis(self, name: str | None) -> Axis:
+    def axis(self, name: str | None) -> Question:
         """Raises UserError with the names there are."""
         return _choose('--axis', name, self.axes)
 
@@ -76,10 +78,10 @@ class Study:
         """Raises UserError with the names there are."""
         return _choose('--tier', name, self.tiers)
 
-    def row_file(self, row: str, tier: Tier) -> Path:
-        """The tier's own file of a row where there is one, else the published size's."""
-        own = self.folder / tier.name / f'{row}.py'
-        return own if own.is_file() else self.folder / f'{row}.py'
+    def changes(self, row: str, tier: Tier | None = None) -> Changes:
+        """What a row changes in the tier's recipe; in the published one without a tier."""
+        own = next(axis.rows[row] for axis in self.axes.values() if row in axis.rows)
+        return own if tier is None else tier.instead.get(row, own)
 
 
 def find_study(method: str) -> Study:
@@ -92,41 +94,54 @@ def find_study(method: str) -> Study:
 
 
 def study_files() -> dict[str, Path]:
-    """Method -> its axes.yaml.
-
-    Raises:
-        UserError: the recipes are not beside the package (installed without its checkout).
-    """
-    found = {path.parent.name: path for path in sorted(STUDIES.glob('*/axes.yaml'))}
-    if not found:
-        raise UserError(
-            f'no ablation in {STUDIES}; run from a checkout of mimbench (pip install -e .)'
-        )
-    return found
+    """Method -> the YAML of its study."""
+    found = sorted((recipes_root() / 'pretrain' / 'ablation').glob('*.yaml'))
+    return {path.stem: path for path in found}
 
 
 def read_study(path: Path) -> Study:
-    """Reads an axes.yaml; a broken one is our mistake, so it fails as it may."""
+    """Reads a study; a broken one is our mistake, so it fails as it may."""
     content = yaml.safe_load(path.read_text(encoding='utf-8'))
+    root, short = recipes_root(), content.get('short', {})
     tiers = {
-        name: Tier(name, ROOT / tier['base'], tier['pretrain_steps'], tuple(tier['tasks']))
+        name: Tier(
+            name,
+            root / tier['recipe'],
+            tier['steps'],
+            tuple(tier['tasks']),
+            _rows(tier.get('instead', {}), short),
+        )
         for name, tier in content['tiers'].items()
     }
     sources = content['sources']
     assert all(source['status'] in STATUSES for source in sources.values()), path
-    axes = {name: _axis(name, axis, tiers, sources) for name, axis in content['axes'].items()}
-    return Study(path.parent, content['method'], content['metric'], tiers, axes)
+    axes = {
+        name: _question(name, axis, tiers, sources, short) for name, axis in content['axes'].items()
+    }
+    return Study(content['method'], root / content['recipe'], content['metric'], tiers, axes)
 
 
-def _axis(name: str, axis: dict[str, Any], tiers: dict[str, Tier], sources: dict) -> Axis:
+def _question(
+    name: str, axis: dict[str, Any], tiers: dict[str, Tier], sources: dict, short: dict[str, str]
+) -> Question:
     published = {
         row: Figure(float(figure['value']), **sources[figure['from']])
         for row, figure in axis['published'].items()
     }
-    rows = tuple(axis['rows'])
+    rows = _rows(axis['rows'], short)
     at = {tier: tuple(axis[tier]) for tier in tiers if tier in axis}
     assert {axis['default'], *published, *sum(at.values(), ())} <= set(rows), name
-    return Axis(name, axis['title'], axis['default'], rows, at, published, axis.get('note', ''))
+    return Question(name, axis['title'], axis['default'], rows, at, published, axis.get('note', ''))
+
+
+def _rows(rows: dict[str, dict[str, Any]], short: dict[str, str]) -> dict[str, Changes]:
+    """Each row's changes with the short names of keys spelt out."""
+
+    def spelt(key: str) -> str:
+        first, dot, rest = key.partition('.')
+        return f'{short.get(first, first)}{dot}{rest}'
+
+    return {name: {spelt(key): v for key, v in row.items()} for name, row in rows.items()}
 
 
 def _choose(what: str, name: str | None, choices: dict[str, Any]) -> Any:

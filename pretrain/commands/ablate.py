@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from mim_backbones.console.options import SEED
+from mim_backbones.console.plugins import plugins
 from mim_backbones.errors import UserError
 
 STDERR = 2
-TASKS = ('detection', 'segmentation', 'tracking')
 
 
 @click.command()
@@ -25,9 +25,15 @@ TASKS = ('detection', 'segmentation', 'tracking')
 @click.option('--out', type=click.Path(path_type=Path), help='[default: work_dirs/ablation/METHOD]')
 @click.option('--rows', metavar='ROW,..', help='Some of the axis. [default: those of the tier]')
 @click.option('--tasks', metavar='TASK,..', help="[default: the tier's]")
-@click.option('--pretrain-steps', type=click.IntRange(min=1), help="[default: the tier's]")
+@click.option(
+    '--steps', type=click.IntRange(min=1),
+    help="Of each pre-training, exactly; its schedule shrinks with it. [default: the tier's]",
+)  # fmt: skip
 @click.option('--finetune-steps', type=click.IntRange(min=1), help="[default: the protocol's]")
-@click.option('--seed', type=SEED, default=0, show_default=True)
+@click.option(
+    '--seed', 'seeds', type=SEED, multiple=True, default=[0], show_default=True,
+    help='Of pre-training and evaluation; repeatable, for a comparison that knows their noise.',
+)  # fmt: skip
 @click.option(
     '--jobs', type=click.IntRange(min=1),
     help='Rows, then evaluations, at a time. [default: 2 on a CPU of two cores or more, else 1]',
@@ -41,23 +47,25 @@ def ablate(
     out: Path | None,
     rows: str | None,
     tasks: str | None,
-    pretrain_steps: int | None,
+    steps: int | None,
     finetune_steps: int | None,
-    seed: int,
+    seeds: tuple[int, ...],
     jobs: int | None,
     as_json: bool,
 ) -> None:
     """Pre-train each row of an axis of METHOD's study, evaluate it, and write one report.
 
-    A row is a config in configs/pretrain/ablation/METHOD, put on the recipe of the tier. The
-    report, OUT/AXIS/report, shows the work's own figures beside ours, each with how we know it.
-    What OUT holds already is not done again.
+    A row is what it changes in a recipe, in configs/pretrain/ablation/METHOD.yaml, here put on the
+    recipe of the tier. The report, OUT/AXIS/report, shows the work's own figures beside ours, each
+    with how we know it. What OUT holds already is not done again. Shorter budgets are noted in the
+    report and in the checkpoints.
 
     \b
     Examples:
       mimbench ablate simmim --axis mask_ratio
-      mimbench ablate simmim --axis head --data world --out work_dirs/heads --seed 1
+      mimbench ablate simmim --axis head --data world --out work_dirs/heads --seed 0 --seed 1
       mimbench ablate simmim --axis target --rows target_l1,target_bins_256 --tasks segmentation
+      mimbench ablate simmim --axis area --steps 20 --finetune-steps 20
 
     \b
     Exit codes: 0 all done; 1 a row failed, the others are there; 2 wrong input, nothing was run.
@@ -68,7 +76,8 @@ def ablate(
     chosen, size = study.axis(axis), study.tier(tier)
     at_tier = chosen.at.get(size.name, chosen.rows)
     names = pick('--rows', rows, chosen.rows) if rows else at_tier
-    wanted = pick('--tasks', tasks, TASKS) if tasks else size.tasks
+    known = tuple(plugins('mimbench.tasks'))
+    wanted = pick('--tasks', tasks, known) if tasks else size.tasks
     folder = (out or Path('work_dirs') / 'ablation' / method).absolute()
 
     from pretrain.ablation.run import Plan, run_ablation
@@ -81,9 +90,9 @@ def ablate(
         tasks=wanted,
         data=(data or synthetic_world(folder / 'data')).absolute(),
         out=folder / chosen.name,
-        steps=pretrain_steps or size.pretrain_steps,
+        steps=steps,
         finetune_steps=finetune_steps,
-        seed=seed,
+        seeds=tuple(dict.fromkeys(seeds)),
         jobs=jobs,
     )
     ok, record = run_ablation(plan)
@@ -113,15 +122,8 @@ def synthetic_world(folder: Path) -> Path:
     Raises:
         UserError: it could not.
     """
-    command = [
-        sys.executable,
-        '-m',
-        'mim_backbones.console.cli',
-        'synth',
-        str(folder),
-        '--size',
-        'small',
-    ]
+    words = ['synth', str(folder), '--size', 'small']
+    command = [sys.executable, '-m', 'mim_backbones.console.cli', *words]
     if subprocess.run(command, stdout=STDERR, check=False).returncode:
         raise UserError(f'no synthetic data in {folder}; give --data')
     return folder

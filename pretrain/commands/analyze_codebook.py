@@ -1,8 +1,11 @@
 """`mimbench analyze codebook`: how much of a tokenizer's vocabulary is used, and for what."""
 
 from pathlib import Path
+from typing import Any
 
 import click
+
+from pretrain.commands.backbone_option import backbone_option
 
 
 @click.command()
@@ -18,6 +21,7 @@ import click
               help='Codes in the picture.')  # fmt: skip
 @click.option('--patches', type=click.IntRange(1, 100), default=16, show_default=True,
               help='Patches of each.')  # fmt: skip
+@backbone_option
 @click.option('--json', 'as_json', is_flag=True, help='Print everything as JSON.')
 def codebook(
     tokenizer: Path,
@@ -27,6 +31,7 @@ def codebook(
     out: Path | None,
     codes: int,
     patches: int,
+    backbone: dict[str, Any],
     as_json: bool,
 ) -> None:
     """Usage, perplexity and dead codes of a tokenizer on some images.
@@ -47,11 +52,11 @@ def codebook(
 
     from mim_backbones.console.atomic_file import check_writable, write_atomically
     from pretrain.inspect.codebook import survey
-    from pretrain.inspect.token_pair import open_tokenizer
+    from pretrain.tokenizers.trained import open_tokenizer
 
     if out is not None:
         check_writable(out.absolute().parent)
-    found = survey(open_tokenizer(tokenizer), images, count, size, codes, patches)
+    found = survey(open_tokenizer(tokenizer, backbone), images, count, size, codes, patches)
     if out is not None:
         picture = found.picture()
         write_atomically(out, lambda stream: picture.save(stream, format='PNG'))

@@ -76,8 +76,8 @@ def masks(
     import numpy as np
 
     from mim_backbones.console.atomic_file import check_writable, write_atomically
-    from pretrain.inspect.mask_picture import example_sheet, plain_scene, read_picture
-    from pretrain.inspect.mask_statistics import mask_statistics, statistics_text
+    from pretrain.inspect.masks import mask_statistics, statistics_text
+    from pretrain.inspect.pictures import example_sheet, plain_scene, read_picture
     from pretrain.maskers.choice import build_masker, masker_config, recipe_masker_config
 
     options = {key: value for key, value in given.items() if value is not None}

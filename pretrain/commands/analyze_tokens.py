@@ -1,8 +1,11 @@
 """`mimbench analyze tokens`: whether a BEiT checkpoint and a tokenizer belong together."""
 
 from pathlib import Path
+from typing import Any
 
 import click
+
+from pretrain.commands.backbone_option import backbone_option
 
 
 @click.command()
@@ -21,6 +24,7 @@ import click
 @click.option(
     '--early-layers', type=click.IntRange(1), help='Of BEiT v2, where the file does not say.'
 )
+@backbone_option
 @click.option('--json', 'as_json', is_flag=True, help='One JSON object on standard output.')
 def tokens(
     checkpoint: Path,
@@ -30,6 +34,7 @@ def tokens(
     seed: int,
     token_size: int | None,
     early_layers: int | None,
+    backbone: dict[str, Any],
     as_json: bool,
 ) -> None:
     """Masked-token accuracy of a model on the ids of a tokenizer, beside chance.
@@ -48,9 +53,10 @@ def tokens(
     import sys
     from dataclasses import asdict
 
-    from pretrain.inspect.token_pair import measure_pair
+    from pretrain.inspect.tokens import measure_pair
 
-    found = measure_pair(checkpoint, tokenizer, images, count, seed, token_size, early_layers)
+    options = {'early_layers': early_layers}
+    found = measure_pair(checkpoint, tokenizer, images, count, seed, token_size, options, backbone)
     if as_json:
         result = {**asdict(found), 'belongs': found.belongs, 'verdict': found.verdict()}
         click.echo(json.dumps(result))

@@ -43,9 +43,8 @@ def palette(
     Exit codes: 0 written; 2 no readable images, too few colours in them, or OUT cannot be written.
     """
     from mim_backbones.console.atomic_file import check_writable, write_bytes_atomically
-    from pretrain.inspect.reconstruction import choose_images
-    from pretrain.targets.palette_fit import fit_palette
-    from pretrain.targets.palette_pixels import draw_pixels
+    from pretrain.images.decode import choose_images
+    from pretrain.targets.palette import draw_pixels, fit_palette
 
     check_writable(out.absolute().parent)
     files = choose_images(images, count)

@@ -1,8 +1,12 @@
 """`mimbench reconstruct`: a picture of what a pixel-predicting checkpoint restores."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import click
+
+from pretrain.commands.backbone_option import backbone_option
 
 
 @click.command()
@@ -19,9 +23,11 @@ import click
     '--config', type=click.Path(path_type=Path),
     help='Recipe of a checkpoint that tools/train.py did not write.',
 )  # fmt: skip
+@backbone_option
+@click.option('--json', 'as_json', is_flag=True, help='Print what was drawn as JSON.')
 def reconstruct(
     checkpoint: Path, images: Path, out: Path, count: int, seed: int, scale: int | None,
-    config: Path | None,
+    config: Path | None, backbone: dict[str, Any], as_json: bool,
 ) -> None:  # fmt: skip
     """Original, masked and restored image, one row each.
 
@@ -41,12 +47,12 @@ def reconstruct(
     """
     from mim_backbones.console.atomic_file import check_writable, write_atomically
     from mim_backbones.training.config import read_config
-    from pretrain.inspect.reconstruction import choose_images, load_images, reconstruction_picture
-    from pretrain.maskers.choice import build_masker
-    from pretrain.methods.load import load_method
+    from pretrain.images.decode import choose_images, load_images
+    from pretrain.inspect.reconstruction import load_drawable, reconstruction_picture
 
     check_writable(out.absolute().parent)
-    model, record, missing = load_method(checkpoint, read_config(config) if config else None)
+    recipe = read_config(config) if config else None
+    model, masker, missing = load_drawable(checkpoint, recipe, backbone)
     if missing:
         more = f' and {len(missing) - 1} more' if len(missing) > 1 else ''
         click.echo(
@@ -54,8 +60,12 @@ def reconstruct(
             'decoder it predicts nothing; drawn without predictions',
             err=True,
         )
-    batch = load_images(choose_images(images, count), record['img_size'])
-    masker = build_masker(record['masker'])
+    files = choose_images(images, count)
+    batch = load_images(files, model.img_size)
     picture = reconstruction_picture(model, masker, batch, seed, scale, predicts=not missing)
     write_atomically(out, lambda stream: picture.save(stream, format='PNG'))
-    click.echo(out)
+    if as_json:
+        record = {'written': str(out), 'method': type(model).__name__, 'images': files}
+        click.echo(json.dumps({**record, 'seed': seed, 'missing': missing}, indent=2))
+    else:
+        click.echo(out)

@@ -6,7 +6,7 @@ import torch.nn as nn
 
 from mim_backbones.backbones.base import MIMBackbone
 from pretrain.registry import MODELS, build
-from pretrain.targets.base import Target
+from pretrain.targets.base import Target, as_text, student_of
 
 
 def build_head(config: dict[str, Any], backbone: MIMBackbone, target: Target) -> nn.Module:
@@ -20,10 +20,13 @@ def build_head(config: dict[str, Any], backbone: MIMBackbone, target: Target) ->
             number of the target's positions fits a position of the backbone's last map.
     """
     encoder, predicted = type(backbone).__name__, type(target).__name__
-    if backbone.stride % target.stride:
+    student = student_of(backbone)
+    if target.kind == 'relations':
+        raise ValueError(f'{predicted} gives relations of tokens, which no head predicts')
+    if any(ours % theirs for ours, theirs in zip(target.grid, student.grid, strict=True)):
         raise ValueError(
-            f'{predicted} has a position per {target.stride} px, {encoder} a token per '
-            f'{backbone.stride} px; the second must be a multiple of the first'
+            f'{predicted} has a {as_text(target.grid)} grid, {encoder} {as_text(student.grid)} '
+            'tokens; the first must be a multiple of the second'
         )
     if backbone.mask_size % target.stride and target.stride % backbone.mask_size:
         raise ValueError(
@@ -33,7 +36,7 @@ def build_head(config: dict[str, Any], backbone: MIMBackbone, target: Target) ->
     sizes = {
         'in_dim': (backbone.last_dim, f'{encoder} has'),
         'stride': (backbone.stride // target.stride, f'{encoder} on {predicted} needs'),
-        'channels': (target.channels, f'{predicted} has'),
+        'channels': (target.width, f'{predicted} has'),
     }
     for name, (size, who) in sizes.items():
         if config.get(name, size) != size:

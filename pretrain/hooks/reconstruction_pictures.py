@@ -8,15 +8,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mim_backbones.console.atomic_file import write_atomically
-from mim_backbones.errors import UserError
-from pretrain.hooks.steps import unwrapped
-from pretrain.images.dataset import load_image
-from pretrain.inspect.reconstruction import (
-    choose_images,
-    evenly,
-    load_images,
-    reconstruction_picture,
-)
+from pretrain.hooks.binding import unwrapped
+from pretrain.images.decode import choose_images, evenly, load_images, load_readable
+from pretrain.inspect.reconstruction import reconstruction_picture
 from pretrain.methods.base import MaskedImageModel
 from pretrain.registry import HOOKS
 
@@ -58,7 +52,7 @@ class ReconstructionPictures(Hook):
             files = choose_images(self.images, self.count)
         else:
             files = evenly(dataset.files, self.count)
-        self.files = [path for path in files if readable(path, dataset.img_size)]
+        self.files = [*load_readable(files, dataset.img_size)]
 
     @master_only
     def after_train_epoch(self, runner: Runner) -> None:
@@ -77,11 +71,3 @@ class ReconstructionPictures(Hook):
         path = Path(runner.work_dir) / 'reconstructions' / f'epoch_{epoch}.png'
         write_atomically(path, lambda stream: picture.save(stream, format='PNG'))
         runner.visualizer.add_image('reconstruction', np.asarray(picture), step=epoch)
-
-
-def readable(path: str, img_size: int) -> bool:
-    try:
-        load_image(path, img_size)
-    except UserError:  # training skips and counts such files
-        return False
-    return True

@@ -1,15 +1,22 @@
-"""Image file -> square uint8 crop, decoded no larger than the crop needs."""
+"""Image files -> square uint8 crops, decoded no larger than the crop needs."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+import torch
+from PIL import Image, ImageEnhance, UnidentifiedImageError
+
+from mim_backbones.errors import UserError
+
+SUFFIXES = {'.jpg', '.jpeg', '.png'}
 
 INTERPOLATIONS = {
     'bilinear': Image.Resampling.BILINEAR,
     'bicubic': Image.Resampling.BICUBIC,
     'lanczos': Image.Resampling.LANCZOS,
 }
+PROPERTIES = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of the full image
 
 
@@ -115,3 +122,90 @@ def open_image(path: str | Path) -> Image.Image:
 
 # What decoding raises for a damaged file: truncated data, broken chunks, absurd sizes.
 BAD_IMAGE = (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError)
+
+
+def channels_first(pixels: np.ndarray, flip: bool = False) -> np.ndarray:
+    """(H, W, 3) -> (3, H, W), mirrored left to right if asked for."""
+    return np.ascontiguousarray((pixels[:, ::-1] if flip else pixels).transpose(2, 0, 1))
+
+
+def colour_jitter(image: Image.Image, strength: float, rng: np.random.Generator) -> Image.Image:
+    """Change brightness, contrast and saturation, each by its own factor, in a random order.
+
+    Args:
+        image: RGB.
+        strength: factors are uniform in [1 - strength, 1 + strength]; 0 draws nothing.
+    """
+    if not strength:
+        return image
+    factors = rng.uniform(1 - strength, 1 + strength, len(PROPERTIES))
+    for k in rng.permutation(len(PROPERTIES)):
+        image = PROPERTIES[k](image).enhance(float(factors[k]))
+    return image
+
+
+def list_images(root: str | Path) -> list[str]:
+    """All image files below a folder, sorted.
+
+    Raises:
+        UserError: no such folder, or no images in it.
+    """
+    folder = Path(root)
+    if not folder.is_dir():
+        raise UserError(
+            f'pre-training images: folder {folder.absolute()} is not there; '
+            'set train_dataloader.dataset.root or give --data'
+        )
+    files = sorted(str(p) for p in folder.rglob('*') if p.suffix.lower() in SUFFIXES)
+    if not files:
+        raise UserError(f'pre-training images: no JPEG or PNG below {folder.absolute()}')
+    return files
+
+
+def load_image(path: str | Path, img_size: int, interpolation: str = 'bilinear') -> torch.Tensor:
+    """The centre of one file as (3, S, S) uint8.
+
+    Raises:
+        UserError: the file is no readable image.
+    """
+    try:
+        with open_image(path) as image:
+            width, height = image.size
+            pixels = read_crop(image, centre_crop((height, width)), img_size, interpolation)
+    except BAD_IMAGE as error:
+        raise UserError(f'image {path} cannot be decoded: {error}') from error
+    return torch.from_numpy(channels_first(pixels))
+
+
+def load_readable(
+    files: list[str], img_size: int, interpolation: str = 'bilinear'
+) -> dict[str, torch.Tensor]:
+    """`load_image` of those that can be decoded; training skips and counts the others."""
+    found = {}
+    for path in files:
+        with suppress(UserError):
+            found[path] = load_image(path, img_size, interpolation)
+    return found
+
+
+def choose_images(source: str | Path, count: int) -> list[str]:
+    """`count` files spread evenly over a folder, or the one file.
+
+    Raises:
+        UserError: neither a file nor a folder with images.
+    """
+    if Path(source).is_file():
+        return [str(source)]
+    if not Path(source).exists():
+        raise UserError(f'{source} does not exist; give an image or a folder of images')
+    return evenly(list_images(source), count)
+
+
+def evenly(files: list[str], count: int) -> list[str]:
+    """`count` of the files, from the first to the last."""
+    return [files[i] for i in np.linspace(0, len(files) - 1, min(count, len(files))).astype(int)]
+
+
+def load_images(files: list[str], img_size: int, interpolation: str = 'bilinear') -> torch.Tensor:
+    """Their centres as one batch (B, 3, S, S) uint8."""
+    return torch.stack([load_image(path, img_size, interpolation) for path in files])

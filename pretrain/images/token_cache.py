@@ -6,20 +6,17 @@ time and cannot use this; it trades augmentation for the tokenizer's share of a 
 """
 
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-import torch.nn as nn
 from torch import Tensor
 
 from mim_backbones.console.atomic_file import write_atomically
 from mim_backbones.errors import UserError
-from pretrain.images.dataset import UnlabelledImages, channels_first
-from pretrain.images.decode import centre_crop, open_image, read_crop
-from pretrain.registry import DATASETS, MODELS
+from pretrain.images.decode import list_images, load_readable
 
 UNREADABLE = -1  # in place of every id of an image that cannot be decoded
 
@@ -33,17 +30,35 @@ class TokenCache:
         ids: (N, h, w) int32.
         codes: size of the vocabulary.
         digest: (32,) uint8, fingerprint of the tokenizer.
+        file: where they are written down.
     """
 
     names: np.ndarray
     ids: np.ndarray
     codes: int
     digest: np.ndarray
+    file: str = ''
 
     def write(self, path: Path) -> None:
         """Raises UserError when the file cannot be written."""
         content = dict(names=self.names, ids=self.ids, codes=self.codes, digest=self.digest)
         write_atomically(path, lambda stream: np.savez(stream, **content))
+
+    def of(self, files: list[str], root: str | Path) -> dict[str, np.ndarray]:
+        """File -> its ids (h, w).
+
+        Raises:
+            UserError: files below `root` that are not among the names.
+        """
+        rows = dict(zip(self.names.tolist(), self.ids, strict=True))
+        names = relative_names(files, root)
+        unknown = [name for name in names if name not in rows]
+        if unknown:
+            raise UserError(
+                f'token ids {self.file} lack {len(unknown)} of {len(names)} images, {unknown[0]} '
+                f'first; write them again for {root}'
+            )
+        return {file: rows[name] for file, name in zip(files, names, strict=True)}
 
 
 def read_token_cache(path: str | Path) -> TokenCache:
@@ -55,76 +70,53 @@ def read_token_cache(path: str | Path) -> TokenCache:
         )
     try:
         with np.load(path, allow_pickle=False) as file:
-            return TokenCache(file['names'], file['ids'], int(file['codes']), file['digest'])
+            return TokenCache(
+                file['names'], file['ids'], int(file['codes']), file['digest'], str(path)
+            )
     except (OSError, KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise UserError(f'token ids {path} cannot be read; write them again') from error
 
 
-@MODELS.register_module()
-class CachedTokens(nn.Module):
-    """Stands where a tokenizer would: its vocabulary and fingerprint, without the network.
+@torch.inference_mode()
+def tokenize_images(
+    tokens: Callable[[Tensor], Tensor],
+    codes: int,
+    digest: Tensor,
+    root: str | Path,
+    size: int,
+    batch_size: int = 32,
+    done: Callable[[int], None] = lambda count: None,
+) -> TokenCache:
+    """Ids of every image below a folder.
 
     Args:
-        file: what `mimbench tokenize` wrote.
+        tokens: image (B, 3, S, S) in [0, 1] -> ids (B, h, w).
+        codes, digest: see `TokenCache`.
+        size: side in pixels of the tokenizer's view.
+        done: called with the number of images after each batch.
 
     Raises:
-        UserError: see `read_token_cache`.
+        UserError: no images, or none that can be decoded.
     """
-
-    input_size = None
-
-    def __init__(self, file: str) -> None:
-        super().__init__()
-        cache = read_token_cache(file)
-        self.codes = cache.codes
-        self.digest = torch.from_numpy(cache.digest.copy())
-
-    def encode(self, image: Tensor) -> Tensor:
-        raise UserError('CachedTokens has no network; use the dataset CachedTokenImages')
-
-
-@DATASETS.register_module()
-class CachedTokenImages(UnlabelledImages):
-    """The centre of every image, a fresh mask, and `token_ids` (h, w) int64 from a file.
-
-    Args:
-        root, img_size, masker, interpolation: see `UnlabelledImages`.
-        token_ids: what `mimbench tokenize` wrote for this folder.
-
-    Raises:
-        UserError: see `read_token_cache`; or images of the folder are not in the file.
-    """
-
-    def __init__(
-        self,
-        root: str,
-        img_size: int,
-        masker: dict[str, Any],
-        token_ids: str,
-        interpolation: str = 'bicubic',
-    ) -> None:
-        super().__init__(root, img_size, masker, interpolation=interpolation)
-        cache = read_token_cache(token_ids)
-        rows = {name: row for row, name in enumerate(cache.names.tolist())}
-        names = relative_names(self.files, root)
-        unknown = [name for name in names if name not in rows]
-        if unknown:
-            raise UserError(
-                f'token ids {token_ids} lack {len(unknown)} of {len(names)} images, {unknown[0]} '
-                f'first; write them again for {root}'
-            )
-        self.ids = cache.ids
-        self.rows = {file: rows[name] for file, name in zip(self.files, names, strict=True)}
-
-    def _views(self, path: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        ids = self.ids[self.rows[path]]
-        if (ids == UNREADABLE).any():
-            raise OSError('it could not be decoded when the ids were written')
-        with open_image(path) as image:
-            width, height = image.size
-            box = centre_crop((height, width))
-            pixels = read_crop(image, box, self.img_size, self.interpolation)
-        return {'image': channels_first(pixels), 'token_ids': ids.astype(np.int64)}
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    files = list_images(root)
+    rows: dict[str, np.ndarray] = {}
+    for start in range(0, len(files), batch_size):
+        chosen = files[start : start + batch_size]
+        views = load_readable(chosen, size, 'bicubic')
+        if views:
+            image = torch.stack([*views.values()]).to(device).float() / 255
+            rows |= zip(views, tokens(image).to('cpu', torch.int32).numpy(), strict=True)
+        done(len(chosen))
+    if not rows:
+        raise UserError(f'none of the {len(files)} images below {root} can be decoded')
+    blank = np.full_like(next(iter(rows.values())), UNREADABLE)
+    return TokenCache(
+        names=np.array(relative_names(files, root)),
+        ids=np.stack([rows.get(path, blank) for path in files]),
+        codes=codes,
+        digest=digest.numpy(),
+    )
 
 
 def relative_names(files: list[str], root: str | Path) -> list[str]:

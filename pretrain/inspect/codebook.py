@@ -9,9 +9,9 @@ import torch.nn as nn
 from PIL import Image, ImageDraw
 
 from mim_backbones.errors import UserError
-from pretrain.inspect.reconstruction import choose_images, load_images
-from pretrain.targets.frozen import FrozenTokenizer
-from pretrain.tokenizers.health import CodebookHealth, codebook_health
+from pretrain.hooks.codebook_health import CodebookHealth, codebook_health
+from pretrain.images.decode import choose_images, load_images
+from pretrain.images.preprocessor import to_unit
 
 BATCH = 16  # images at a time
 TILE = 48  # side of a patch in the picture, in pixels
@@ -72,7 +72,7 @@ def survey(
     """Name the patches of `count` images and group them by code.
 
     Args:
-        tokenizer: with `codes`, `input_size` and `encode`.
+        tokenizer: in eval mode, with `codes`, `input_size` and `encode`.
         size: side of the (centre-cropped) images in pixels; None: `input_size`, or 224.
         codes: how many of the most frequent to show.
         patches: of each, taken from as many images as possible.
@@ -82,18 +82,18 @@ def survey(
     """
     files = choose_images(images, count)
     side = size or tokenizer.input_size or 224
-    frozen = FrozenTokenizer(tokenizer)
     ids, pixels = [], []
     for start in range(0, len(files), BATCH):
         batch = load_images(files[start : start + BATCH], side)
         try:
-            found = frozen(batch.float() / 255)
+            with torch.no_grad():
+                found = tokenizer.encode(to_unit(batch))
         except ValueError as error:
             raise UserError(f'the tokenizer cannot take images of {side} px: {error}') from error
         ids.append(found.flatten(1).numpy())
         pixels.append(cut(batch, found.shape[1:]).numpy())
     named, cells = np.concatenate(ids), np.concatenate(pixels)
-    hits = np.bincount(named.ravel(), minlength=frozen.codes)
+    hits = np.bincount(named.ravel(), minlength=tokenizer.codes)
     health = codebook_health(hits)
     top = [int(code) for code in np.argsort(-hits, kind='stable')[:codes] if hits[code]]
     return Survey(

@@ -1,23 +1,53 @@
 """What a masked-image model sees and says: original, masked, prediction pasted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from mmengine.config import Config
 from PIL import Image
 from torch import Tensor
 
 from mim_backbones.errors import UserError
-from pretrain.images.dataset import list_images, load_image
-from pretrain.inspect.picture_grid import captioned_grid
+from pretrain.images.preprocessor import to_uint8, to_unit
+from pretrain.inspect.pictures import GREY, captioned_grid
 from pretrain.losses import hidden_positions
+from pretrain.maskers.choice import build_masker
 from pretrain.methods.base import MaskedImageModel
+from pretrain.methods.load import load_method
 
-GREY = 127
 COLUMNS = ('original', 'masked', 'prediction pasted')
 Masker = Callable[[np.random.Generator], np.ndarray]
+
+
+def load_drawable(
+    checkpoint: str | Path, config: Config | None = None, backbone: Mapping[str, Any] | None = None
+) -> tuple[MaskedImageModel, Masker, list[str]]:
+    """A model whose predictions are colours, the masker of its training, and what it lacks.
+
+    Args:
+        config, backbone: see `load_method`.
+
+    Raises:
+        CheckpointError, UserError: see `load_method`; or its predictions have no colours, or no
+            masker is known.
+    """
+    model, record, missing = load_method(checkpoint, config, backbone)
+    name = type(model).__name__
+    if not isinstance(model, MaskedImageModel):
+        raise UserError(f'{name} predicts no colours, so there is nothing to draw')
+    if not model.target.drawable:
+        raise UserError(
+            f'{name} on {model.target.kind} predicts nothing with colours, so there is nothing to '
+            'draw'
+        )
+    if 'masker' not in record:
+        raise UserError(f'checkpoint {checkpoint} records no masker; give its recipe with --config')
+    sizes = {'img_size': model.img_size, 'patch_size': model.backbone.mask_size}
+    return model, build_masker({**record['masker'], **sizes}), missing
 
 
 # Not inference_mode: whatever a backbone keeps of such a pass, the next training step may use.
@@ -29,14 +59,9 @@ def reconstruct(model: MaskedImageModel, image: Tensor, mask: Tensor) -> Tensor:
     target of fewer positions is drawn as squares; one that normalises pixels by their
     surroundings takes those of the original.
     """
-    preprocessor = model.data_preprocessor
-    normal = preprocessor.normalise(image)
-    colours = model.target.pixels(model.predict(normal, mask), model.target_view(normal))
-    colours = F.interpolate(colours.float(), size=image.shape[-2:], mode='nearest')
-    if model.target.kind == 'pixels':
-        pred = preprocessor.denormalise(colours)
-    else:
-        pred = (colours * 255).round().clamp(0, 255).to(torch.uint8)
+    unit = to_unit(image)
+    colours = model.target.pixels(model.predict(unit, mask), unit)
+    pred = to_uint8(F.interpolate(colours.float(), size=image.shape[-2:], mode='nearest'))
     shown, masked = hide(image, mask, model.backbone.mask_size)
     return torch.stack([image, masked, torch.where(shown, image, pred)], dim=1)
 
@@ -68,26 +93,3 @@ def reconstruction_picture(
     else:
         pictures = torch.stack([image, hide(image, mask, model.backbone.mask_size)[1]], dim=1)
     return captioned_grid(pictures.cpu().numpy(), COLUMNS[: pictures.shape[1]], scale)
-
-
-def choose_images(source: str | Path, count: int) -> list[str]:
-    """`count` files spread evenly over a folder, or the one file.
-
-    Raises:
-        UserError: neither a file nor a folder with images.
-    """
-    if Path(source).is_file():
-        return [str(source)]
-    if not Path(source).exists():
-        raise UserError(f'{source} does not exist; give an image or a folder of images')
-    return evenly(list_images(source), count)
-
-
-def evenly(files: list[str], count: int) -> list[str]:
-    """`count` of the files, from the first to the last."""
-    return [files[i] for i in np.linspace(0, len(files) - 1, min(count, len(files))).astype(int)]
-
-
-def load_images(files: list[str], img_size: int) -> Tensor:
-    """Their centres as one batch (B, 3, S, S) uint8."""
-    return torch.stack([load_image(path, img_size) for path in files])

@@ -10,8 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pretrain.maskers.rectangle import rectangles
-from pretrain.maskers.units import Grid, UnitMasker
+from pretrain.maskers.units import Grid, UnitMasker, rectangles
 from pretrain.registry import TRANSFORMS
 
 LARGEST_ASPECT = 1000  # no grid is as long; far beyond it, sides in cells overflow
@@ -117,7 +116,7 @@ def with_single_cells(hidden: np.ndarray, missing: np.ndarray, rng: Draws) -> np
 class BlockwiseMasker(UnitMasker):
     """`blockwise_masks` with sizes in pixels; counts and areas are in units.
 
-    BEiT v2's recipe is `img_size=224, patch_size=16, count=75`; BEiT's also has `exact=False`.
+    BEiT v2 hides 75 of 14 x 14 patches; BEiT's recipe also has `exact=False`.
 
     Args:
         img_size: side of the image in pixels, or (height, width).

@@ -1,12 +1,15 @@
 """Which masker a user means: a short name with options, or the one of a recipe."""
 
 import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import ConfigDict
+import torch
+from mmengine.config import Config, ConfigDict
 
 from mim_backbones.errors import UserError
+from mim_backbones.registry import MODELS as BACKBONES
 from mim_backbones.training.config import read_config, value_at
 from pretrain.registry import TRANSFORMS, build
 
@@ -32,18 +35,31 @@ def masker_config(name: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def recipe_masker_config(path: str | Path, options: dict[str, Any]) -> dict[str, Any]:
-    """The masker that a pre-training recipe uses, some of its options replaced.
+    """The masker that a pre-training recipe uses on its backbone, some of its options replaced.
 
     Raises:
         UserError: no such file, no config, or one that masks nothing.
     """
-    masker = value_at(read_config(path), 'train_dataloader.dataset.masker')
+    config = read_config(path)
+    masker = value_at(config, 'train_dataloader.dataset.masker')
     if not isinstance(masker, ConfigDict) or 'type' not in masker:
         raise UserError(
             f'config {path} has no train_dataloader.dataset.masker; give a recipe of '
             'masked pre-training'
         )
-    return {**masker.to_dict(), **options}
+    return {**on_backbone(masker, config), **options}
+
+
+def on_backbone(masker: Mapping[str, Any], config: Config) -> dict[str, Any]:
+    """The config of a recipe's masker with the sizes of the recipe's backbone."""
+    backbone = value_at(config, 'model.backbone')
+    if backbone is None:
+        return dict(masker)
+    with torch.device('meta'):  # its sizes are wanted, not its weights
+        built = BACKBONES.build({**backbone, 'init_cfg': None})
+    height, width = (cells * built.patch_size for cells in built.grid)
+    size = height if height == width else (height, width)
+    return {**masker, 'img_size': size, 'patch_size': built.mask_size}
 
 
 def build_masker(config: dict[str, Any]) -> Any:

@@ -6,8 +6,7 @@ alone is the region that context encoders (arXiv 1604.07379) fill in.
 
 import numpy as np
 
-from pretrain.maskers.rectangle import rectangles
-from pretrain.maskers.units import Grid, UnitMasker
+from pretrain.maskers.units import Grid, UnitMasker, rectangles
 from pretrain.registry import TRANSFORMS
 
 

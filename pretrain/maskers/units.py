@@ -12,6 +12,16 @@ def units_to_patches(units: np.ndarray, unit: int) -> np.ndarray:
     return units.repeat(unit, axis=-2).repeat(unit, axis=-1) if unit > 1 else units
 
 
+def rectangles(
+    grid: Grid, top: np.ndarray, left: np.ndarray, height: np.ndarray, width: np.ndarray
+) -> np.ndarray:
+    """Corners and sizes (n,) in cells -> (n, rows, columns) bool, True inside."""
+    row, column = np.arange(grid[0]), np.arange(grid[1])
+    in_rows = (row >= top[:, None]) & (row < (top + height)[:, None])
+    in_columns = (column >= left[:, None]) & (column < (left + width)[:, None])
+    return in_rows[:, :, None] & in_columns[:, None, :]
+
+
 class UnitMasker(ABC):
     """Hides whole units: squares of pixels, each one or more patches wide.
 

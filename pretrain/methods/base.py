@@ -1,74 +1,169 @@
-"""What every masked-image model shares: slots, the order of the forward pass, its record."""
+"""What every method shares: its backbone, its target, what it wants of the data, how it loads.
+
+    image in [0, 1] -> normalised for the backbone -> prediction
+                    -> target -> wanted
+
+A recipe says the image size and the patch once, in `backbone`: the target is fitted to it when the
+model is built, data set and masker when a run starts (`bind`).
+"""
 
 from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-import torch.nn as nn
 from mmengine.model import BaseModel
 from torch import Tensor
 
 from mim_backbones.backbones.base import MIMBackbone
+from mim_backbones.checkpoints.source import Content
 from mim_backbones.errors import UserError
 from mim_backbones.registry import MODELS as BACKBONES
-from pretrain.heads.wiring import build_head
+from pretrain.images.dataset import Needs
+from pretrain.images.preprocessor import IMAGENET_MEAN, IMAGENET_STD, Normalise
 from pretrain.registry import MODELS, build
-from pretrain.targets.base import Target
+from pretrain.targets.base import Target, Wanted, bound_target, student_of
+
+Infer = Callable[[], dict[str, Any]]
 
 
-class MaskedImageModel(BaseModel):
-    """image -> mask -> backbone -> head -> loss.
+class Method(BaseModel):
+    """A backbone and what it learns from.
 
-    The head's sizes (in_dim, stride, channels) follow from the backbone and the target; a recipe
-    leaves them out, so that changing the target or the backbone is a change of one entry.
+    `unneeded`: entries of the state dict beside the backbone that predictions do without.
 
     Args:
-        backbone: config of a `mim_backbones` backbone with mask_token=True.
-        target: config of what the head must predict, a `pretrain.targets.base.Target`.
-        head: config of the head.
+        backbone: config of a `mim_backbones` backbone.
+        target: config of what is to be predicted, a `pretrain.targets.base.Target`; None for a
+            model that has nothing left to learn.
+        mean, std: per channel, of images in [0, 1], as the backbone is to see them.
 
     Raises:
-        ValueError: the parts do not fit each other; the message names both numbers.
+        ValueError: the parts do not fit each other; the message names both grids.
     """
+
+    unneeded: tuple[str, ...] = ('target.fingerprint',)
 
     def __init__(
         self,
         backbone: dict[str, Any],
-        target: dict[str, Any],
-        head: dict[str, Any],
+        target: dict[str, Any] | Target | None = None,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
         data_preprocessor: dict[str, Any] | None = None,
     ) -> None:
-        preprocessor = data_preprocessor or {'type': 'pretrain.ImagePreprocessor'}
-        super().__init__(build(MODELS, preprocessor))
+        super().__init__(build(MODELS, data_preprocessor or {'type': 'ImagePreprocessor'}))
         self.backbone: MIMBackbone = BACKBONES.build(backbone)
-        self.target: Target = build(MODELS, target)
-        self.head: nn.Module = build_head(head, self.backbone, self.target)
+        self.normalise = Normalise(mean, std)
+        self.target = None
+        if target is not None:
+            self.target = bound_target(target, self.backbone)
 
-    def forward(self, image: Tensor, mask: Tensor | None = None, mode: str = 'tensor') -> Any:
-        """mode 'loss': dict of losses; 'predict' or 'tensor': the prediction (B, C, h, w).
+    @property
+    def img_size(self) -> int:
+        """Side in pixels of the images the backbone is made for.
 
         Raises:
-            UserError: a loss without a mask, or one of another grid than the image's.
+            UserError: they are no squares.
         """
-        if mask is None and mode == 'loss':
+        height, width = student_of(self.backbone).img_size
+        if height != width:
+            raise UserError(
+                f'model.backbone.img_size is {height}x{width}; pre-training crops squares'
+            )
+        return height
+
+    def bind(self, dataset: Any) -> None:
+        """Tell a data set the sizes of the backbone and the view of the target; once, at the start.
+
+        A data set without `bind` has to know by itself.
+
+        Raises:
+            UserError: the recipe says other sizes there.
+        """
+        if hasattr(dataset, 'bind'):
+            view, known = (getattr(self.target, name, None) for name in ('view', 'known'))
+            who = type(self.backbone).__name__
+            dataset.bind(Needs(self.img_size, self.backbone.mask_size, view, known, who))
+
+    # ------------------------------------------------------------------ from a checkpoint
+
+    @classmethod
+    def for_loading(cls, model: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+        """The config that a checkpoint of the config `model` is loaded with: no file but that.
+
+        facts: of the target, see `Target.facts`.
+        """
+        target = model.get('target')
+        if target is None:
+            return model
+        target_class = MODELS.get(target['type'])
+        if target_class is None:
+            raise UserError(f'model.target: nothing is registered as {target["type"]!r}')
+        return {**model, 'target': target_class.without_files(target, facts)}
+
+    @classmethod
+    def described(
+        cls, content: Content, names: set[str], infer: Infer, options: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """The config of a file that records none; None where it is of another method.
+
+        Args:
+            content: the file.
+            names: its tensors beside the backbone, without the prefix of the model.
+            infer: gives type and arguments of its backbone, from its shapes.
+            options: constructor arguments that no shape shows, from the user.
+
+        Raises:
+            CheckpointError: it is of this method, and an option is missing.
+        """
+        return None
+
+    @classmethod
+    def own_names(cls, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weights beside the backbone under our names, from ours or the released ones."""
+        return state
+
+
+class MaskedImageModel(Method):
+    """image -> mask -> backbone -> prediction -> loss against the target."""
+
+    def forward(
+        self,
+        image: Tensor,
+        mask: Tensor | None = None,
+        target_image: Tensor | None = None,
+        target_ids: Tensor | None = None,
+        mode: str = 'tensor',
+    ) -> Any:
+        """mode 'loss': dict of losses and figures; else `predict`.
+
+        Args:
+            image: (B, 3, H, W) in [0, 1], the student's view.
+            mask: (B, H/m, W/m) bool, True = hidden.
+            target_image: (B, 3, H', W') in [0, 1], the target's view of the same crop.
+            target_ids: (B, h, w) int64, what the target would say where that is known.
+
+        Raises:
+            UserError: a loss without a mask, or a mask of another grid than the image's.
+        """
+        if mode != 'loss':
+            return self.predict(image, mask)
+        if mask is None:
             raise UserError(f'{type(self).__name__}: the data set of the recipe has no masker')
-        if mode == 'loss':
-            return self.loss(image, mask)
-        return self.predict(image, mask)
-
-    @abstractmethod
-    def loss(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """image (B, 3, H, W) normalised; mask (B, H/m, W/m) bool, True = hidden. No randomness."""
-
-    @abstractmethod
-    def predict(self, image: Tensor, mask: Tensor | None) -> Tensor:
-        """What the head says, in the target's units."""
+        if target_ids is not None:
+            return self.loss(image, mask, Wanted(target_ids))
+        return self.loss(image, mask, self.wanted(image if target_image is None else target_image))
 
     @torch.no_grad()
-    def target_of(self, image: Tensor) -> Tensor:
-        """image (B, 3, H, W) normalised -> what the head must predict."""
-        return self.target(self.target_view(image))
+    def wanted(self, image: Tensor) -> Wanted:
+        """What is to be predicted, of the target's view in [0, 1]."""
+        return self.target(image)
 
-    def target_view(self, image: Tensor) -> Tensor:
-        """The image scaled as the target takes it: normalised, or in [0, 1] where ids come out."""
-        return image if self.target.kind == 'pixels' else self.data_preprocessor.unit(image)
+    @abstractmethod
+    def loss(self, image: Tensor, mask: Tensor, wanted: Wanted) -> dict[str, Tensor]:
+        """image (B, 3, H, W) in [0, 1]; mask (B, H/m, W/m) bool, True = hidden. No randomness."""
+
+    @abstractmethod
+    def predict(self, image: Tensor, mask: Tensor | None) -> Any:
+        """What is said of an image in [0, 1], in the target's units."""

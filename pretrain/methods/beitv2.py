@@ -7,18 +7,26 @@ mask   75 of 196 patches in blocks, maskers/blockwise.py   target  ids of VQ-KD,
 head   lm_head and norm shared by both branches            recipe  configs/pretrain/beitv2.py
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from mim_backbones.backbones.archs import vit_size
 from mim_backbones.backbones.layers.block import Block, rising_rates, shrink_outputs
-from pretrain.methods.beit import BEiT
+from mim_backbones.checkpoints.safe.weights_file import CheckpointError
+from mim_backbones.checkpoints.source import Content
+from pretrain.images.preprocessor import IMAGENET_MEAN, IMAGENET_STD
+from pretrain.methods.base import Infer
+from pretrain.methods.beit import BEiT, released_config
 from pretrain.methods.start import draw_block, draw_linear
 from pretrain.registry import MODELS
 
 # What a block of the backbone is made from; both classes have the same defaults.
 BLOCK_OPTIONS = ('mlp_ratio', 'qkv_bias', 'layer_scale', 'norm_eps')
+# After which block the released models take the patch tokens; no shape shows it.
+EARLY_LAYERS = {12: 9, 24: 21}
 STARTS = ('beit', 'published')
 
 
@@ -34,7 +42,7 @@ class BEiTv2(BEiT):
         cls_start: 'beit' draws f as the other blocks. 'published' repeats the released code,
             which makes f after all the drawing and so leaves its linear layers at PyTorch's
             uniform start, biases included.
-        backbone, target, ...: see `BEiT`.
+        backbone, target, mean, std: see `BEiT`.
 
     Raises:
         ValueError: early_layers is not one of the backbone's blocks, the backbone has no CLS
@@ -44,16 +52,16 @@ class BEiTv2(BEiT):
     def __init__(
         self,
         backbone: dict[str, Any],
-        target: dict[str, Any] | None = None,
-        codes: int = 8192,
+        target: dict[str, Any],
         early_layers: int = 9,
         head_layers: int = 2,
         shared_lm_head: bool = True,
         cls_start: str = 'beit',
-        tokenizer_precision: str = 'fp32',
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
         data_preprocessor: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(backbone, target, codes, tokenizer_precision, data_preprocessor)
+        super().__init__(backbone, target, mean, std, data_preprocessor)
         self.early_layers = early_layers
         self.cls_pt_layers = self.cls_pt_norm = self.cls_pt_lm_head = None
         if not head_layers:
@@ -78,7 +86,7 @@ class BEiTv2(BEiT):
             shrink_outputs(block, number)
         if not shared_lm_head:
             self.cls_pt_norm = nn.LayerNorm(dim, eps=self.backbone.norm.eps)
-            self.cls_pt_lm_head = nn.Linear(dim, codes)
+            self.cls_pt_lm_head = nn.Linear(dim, self.target.width)
             draw_linear(self.cls_pt_lm_head)
 
     def patch_tokens(self, image: Tensor, mask: Tensor | None = None) -> dict[str, Tensor]:
@@ -86,6 +94,7 @@ class BEiTv2(BEiT):
         if self.cls_pt_layers is None:
             return super().patch_tokens(image, mask)
         vit = self.backbone
+        image = self.normalise(image)
         early, last = vit.block_tokens(image, (self.early_layers - 1, -1), mask)
         x = torch.cat([last[:, :1], early[:, 1:]], dim=1)
         grid = (image.shape[-2] // vit.patch_size, image.shape[-1] // vit.patch_size)
@@ -98,3 +107,34 @@ class BEiTv2(BEiT):
     def head_of(self, branch: str) -> nn.Linear:
         own = branch == 'cls' and self.cls_pt_lm_head is not None
         return self.cls_pt_lm_head if own else self.lm_head
+
+    @classmethod
+    def described(
+        cls, content: Content, names: set[str], infer: Infer, options: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """Source of the names: microsoft/unilm, beit2; without shared heads, cls_pt_norm too."""
+        layers = {name.split('.')[1] for name in names if name.startswith('cls_pt_layers.')}
+        if 'lm_head.weight' not in names or not layers:
+            return None
+        backbone = infer()
+        depth = vit_size(backbone['arch'])['depth']
+        early = (
+            options.get('early_layers')
+            or content.said.get('early_layers')
+            or EARLY_LAYERS.get(depth)
+        )
+        if early is None:
+            raise CheckpointError(
+                f'checkpoint {content.name}: which block the CLS branch starts from is not in the '
+                f'file, and {depth} blocks are no published size; give --early-layers'
+            )
+        if early > depth:
+            raise CheckpointError(
+                f'checkpoint {content.name}: early_layers {early} are more than its {depth} blocks'
+            )
+        return {
+            **released_config('BEiTv2', content, backbone),
+            'early_layers': early,
+            'head_layers': len(layers),
+            'shared_lm_head': 'cls_pt_lm_head.weight' not in names,
+        }

@@ -1,26 +1,31 @@
-"""A whole masked-image model from a checkpoint: backbone, head and what the head predicts."""
+"""A whole method from a checkpoint: ours, or a released one whose names a method knows.
 
+    file -> its record, or a recipe, or what a method reads from its shapes -> config without files
+         -> model -> backbone by the dialects of `mim_backbones`, the rest by the method's own names
+
+Nothing here knows a method by name: `Method.for_loading`, `described` and `own_names` do.
+"""
+
+from collections.abc import Mapping
 from contextlib import nullcontext
-from pathlib import Path
+from importlib import import_module
 from typing import Any, NamedTuple
 
+import torch
 from mmengine.config import Config
+from torch import Tensor
 
-from mim_backbones.checkpoints.load import load_pretrained
+from mim_backbones.checkpoints.choose import choose_model
+from mim_backbones.checkpoints.load import backbone_config, load_pretrained
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
-from mim_backbones.checkpoints.source import Content, open_source
+from mim_backbones.checkpoints.source import Content, Source, open_source
 from mim_backbones.errors import UserError
 from mim_backbones.training.config import require_keys
 from mim_backbones.training.launch import build_errors_in_one_line
-from pretrain.hooks.steps import plain
-from pretrain.methods.base import MaskedImageModel
-from pretrain.methods.load_state import load_state
+from pretrain.methods.base import Method
 from pretrain.registry import MODELS, build
 
 DATASET = 'train_dataloader.dataset'
-RECORDED = {'model', 'backbone', 'masker', 'img_size'}
-# Official names of SimMIM's linear head -> ours.
-OFFICIAL_HEAD = {'decoder.0.weight': 'project.weight', 'decoder.0.bias': 'project.bias'}
 
 
 class LoadedMethod(NamedTuple):
@@ -28,109 +33,168 @@ class LoadedMethod(NamedTuple):
 
     Attributes:
         model: in eval mode.
-        record: its config, `masker` and `img_size`.
-        missing: parameters that predictions need and the checkpoint lacks; they are random.
+        record: what is known of its training: `model`, and `masker` where there was one.
+        missing: weights that predictions need and the checkpoint lacks; they are random.
     """
 
-    model: MaskedImageModel
+    model: Any
     record: dict[str, Any]
     missing: list[str]
 
 
-def load_method(checkpoint: str | Path, config: Config | None = None) -> LoadedMethod:
-    """The model of a checkpoint that tools/train.py wrote, or of another file and a recipe.
+def load_method(
+    source: Source,
+    config: Config | None = None,
+    backbone: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> LoadedMethod:
+    """The model of a checkpoint that tools/train.py wrote, or of another file.
 
     Args:
-        config: a pre-training recipe, for files that do not say what they hold: published SimMIM
-            checkpoints, or a backbone alone.
+        config: a pre-training recipe, for files that neither say nor show what they hold.
+        backbone: constructor arguments of the backbone in place of the recorded or inferred ones.
+        options: of the method, where neither record nor shape tells.
 
     Raises:
-        CheckpointError: unreadable, says of no method what it is, weights of other shapes than
-            that method's, or an encoder that is not whole.
-        UserError: the config is no recipe, a part of it cannot be built, or the method predicts
-            nothing that has colours.
+        CheckpointError: unreadable, of no method known here, weights of other shapes than that
+            method's, or a backbone that is not whole.
+        UserError: the config is no recipe, or a part of it cannot be built.
     """
-    content = open_source(checkpoint)
+    content = open_source(source)
+    given = {key: value for key, value in (backbone or {}).items() if value is not None}
     record = recorded(config) if config else content.record or {}
-    if not record.keys() >= RECORDED:
-        raise CheckpointError(
-            f'checkpoint {checkpoint} records no pre-training method; '
-            'give one that tools/train.py wrote, or its recipe with --config'
-        )
-    check_drawable(record['model'])
+    import_recorded(record)
+    if 'model' in record:
+        changes = {key: value for key, value in given.items() if key != 'num_heads'}
+        own = {**record['model']['backbone'], **changes, 'init_cfg': None}
+        cls = method_class(record['model'].get('type'))
+        arguments = cls.for_loading({**record['model'], 'backbone': own}, record.get('target', {}))
+    else:
+        arguments = described(content, given, dict(options or {}))
     with build_errors_in_one_line(str(config.filename)) if config else nullcontext():
-        model = build(MODELS, own_files_only(record, content))
-    own = 'model' in (content.record or {})
-    missing = load_own(model, content) if own else load_foreign(model, content)
-    return LoadedMethod(model.eval(), record, missing)
+        model = build(MODELS, arguments)
+    exact = not given and config is None and 'model' in record
+    return LoadedMethod(model.eval(), record, load_weights(model, content, exact))
 
 
 def recorded(config: Config) -> dict[str, Any]:
     """What a checkpoint of this recipe would record.
 
     Raises:
-        UserError: no recipe of a method that masks.
+        UserError: no pre-training recipe.
     """
-    keys = 'model.type', 'model.backbone', *(f'{DATASET}.{key}' for key in ('masker', 'img_size'))
-    require_keys(config, 'pre-training recipe', *keys)
+    require_keys(config, 'pre-training recipe', 'model.type', 'model.backbone', DATASET)
     model, dataset = plain(config.model), plain(config.train_dataloader.dataset)
-    return {'model': model, 'backbone': model['backbone'], **dataset}
+    found = {'model': model, 'backbone': model['backbone'], 'custom_imports': imports_of(config)}
+    return {**found, 'masker': dataset['masker']} if dataset.get('masker') else found
 
 
-def check_drawable(model: dict[str, Any]) -> None:
-    """Raises UserError when predictions of this model have no colours."""
-    method = MODELS.get(model['type'])
-    target = MODELS.get(model.get('target', {}).get('type', 'PixelTarget'))
-    if method is None or not issubclass(method, MaskedImageModel):
-        raise UserError(f'{model["type"]} predicts no colours, so there is nothing to draw')
-    if target is not None and not target.drawable:
-        raise UserError(
-            f'{model["type"]} on {target.__name__} predicts ids without colours, so there is '
-            'nothing to draw'
-        )
-
-
-def own_files_only(record: dict[str, Any], content: Content) -> dict[str, Any]:
-    """The model's config without files that training read and the checkpoint now replaces."""
-    config = {**record['model'], 'backbone': {**record['backbone'], 'init_cfg': None}}
-    colours = weights_of(content).get('target.palette')
-    if colours is not None:
-        config['target'] = {**config['target'], 'palette': len(colours)}
+def plain(config: Any) -> Any:
+    """A config as dicts, lists and scalars only, so that a checkpoint may carry it safely."""
+    if isinstance(config, dict):
+        return {str(key): plain(value) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return [plain(value) for value in config]
     return config
 
 
-def weights_of(content: Content) -> dict[str, Any]:
-    return {name.removeprefix('state_dict.'): value for name, value in content.tensors.items()}
+def imports_of(config: Config) -> list[str]:
+    """Modules of the user's own that a recipe imports."""
+    found = (config.get('custom_imports') or {}).get('imports', [])
+    return [found] if isinstance(found, str) else [str(name) for name in found]
 
 
-def load_own(model: MaskedImageModel, content: Content) -> list[str]:
-    """Load weights under our names; what is missing of the head or the mask token."""
-    missing, _ = load_state(model, weights_of(content), content.name)
-    encoder = [key for key in missing if not key.startswith('head.') and 'mask_token' not in key]
-    if encoder:
-        raise CheckpointError(
-            f'checkpoint {content.name} lacks {encoder[0]} and {len(encoder) - 1} more; '
-            'its encoder is not whole'
-        )
-    return missing
+def import_recorded(record: Mapping[str, Any]) -> None:
+    """Import what the training imported: a user's own method registers itself there.
+
+    Raises:
+        UserError: a module is not there.
+    """
+    for name in record.get('custom_imports', ()):
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise UserError(
+                f'the checkpoint was trained with custom_imports={name}, which cannot be imported '
+                f'here: {error}; install it, or put its folder on PYTHONPATH'
+            ) from error
 
 
-def load_foreign(model: MaskedImageModel, content: Content) -> list[str]:
-    """Load a backbone of any dialect, and SimMIM's linear head where the file has one."""
-    report = load_pretrained(model.backbone, content)
-    names = {**OFFICIAL_HEAD, **{f'head.{name}': name for name in model.head.state_dict()}}
-    found = {
-        own: value
+def method_class(name: Any) -> type[Method]:
+    """Raises UserError when no method of that name is known."""
+    cls = MODELS.get(name) if isinstance(name, str) else None
+    if not (isinstance(cls, type) and issubclass(cls, Method)):
+        raise UserError(f'{name} is no pre-training method that is known here')
+    return cls
+
+
+def described(
+    content: Content, backbone: dict[str, Any], options: dict[str, Any]
+) -> dict[str, Any]:
+    """The config of a file that records none, from the method that knows its names.
+
+    Raises:
+        CheckpointError: no method does.
+    """
+    MODELS.import_from_location()
+    names = set(beside(content)[1])
+    for cls in MODELS.module_dict.values():
+        if isinstance(cls, type) and issubclass(cls, Method):
+            found = cls.described(
+                content, names, lambda: backbone_config(content, **backbone), options
+            )
+            if found is not None:
+                return found
+    raise CheckpointError(
+        f'checkpoint {content.name} records no pre-training method; '
+        'give one that tools/train.py wrote, or its recipe with --config'
+    )
+
+
+def beside(content: Content) -> tuple[str, dict[str, Tensor]]:
+    """Prefix of the backbone's weights, and the other weights of its model without its prefix.
+
+    Where the backbone has no prefix of its own, everything is beside it.
+    """
+    prefix = choose_model(content).prefix
+    root = prefix.removesuffix('backbone.').removesuffix('encoder.')
+    return prefix, {
+        key.removeprefix(root): value
         for key, value in content.tensors.items()
-        for name, own in names.items()
-        if key == name or key.endswith(f'.{name}')
+        if key.startswith(root) and not (prefix != root and key.startswith(prefix))
     }
+
+
+def load_weights(model: Method, content: Content, exact: bool) -> list[str]:
+    """Names of the weights that are not in the file.
+
+    Args:
+        exact: whether the file says what it holds: then nothing has to be made to fit.
+
+    Raises:
+        CheckpointError: see `load_method`.
+    """
+    report = load_pretrained(model.backbone, content)
+    if exact and report.resized:
+        name, how = next(iter(report.resized.items()))
+        raise CheckpointError(f'checkpoint {content.name} is not what it records: {name} is {how}')
+    state = beside(content)[1]
     try:
-        missing = model.head.load_state_dict(found, strict=False).missing_keys
-    except RuntimeError as error:  # shapes
-        why = str(error).splitlines()[-1].strip()
-        raise CheckpointError(
-            f'checkpoint {content.name}: its decoder is another: {why}'
-        ) from error
+        own = model.own_names(state)
+    except CheckpointError as error:
+        raise CheckpointError(f'checkpoint {content.name}: {error}') from error
+    wanted = {k: v for k, v in model.state_dict().items() if not k.startswith('backbone.')}
+    # A target that was left out leaves its weights behind.
+    surplus = sorted(k for k in own.keys() - wanted.keys() if not k.startswith('target.'))
+    surplus = [] if own is state else surplus
+    if surplus:
+        raise CheckpointError(f'checkpoint {content.name} holds {surplus[0]}, which has no place')
+    for name in own.keys() & wanted.keys():
+        if own[name].shape != wanted[name].shape:
+            theirs, ours = (tuple(w.shape) for w in (own[name], wanted[name]))
+            raise CheckpointError(f'checkpoint {content.name}: {name} is {theirs}, expected {ours}')
+        with torch.no_grad():
+            wanted[name].copy_(own[name])
     token = ['backbone.mask_token'] if 'mask_token' in report.fresh else []
-    return [*token, *(f'head.{name}' for name in missing)]
+    unneeded = set(model.unneeded)
+    return [*token, *(name for name in wanted if name not in own and name not in unneeded)]

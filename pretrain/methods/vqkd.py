@@ -2,21 +2,22 @@
 
 L = mean (1 - cos(decoder(z_q), teacher))  +  beta mean (z - sg[e])^2        z_q = z + sg[e - z]
 paper: arXiv 2208.06366, section 2.1; recipe and details: microsoft/unilm beit2, TOKENIZER.md
-mask   none                                            target  patch tokens of a frozen teacher
+mask   none                                            target  a teacher, targets/features.py
 head   a small ViT on the map of codes                 recipe  configs/pretrain/vqkd.py
 
 The codebook has no loss: it follows its vectors (tokenizers/ema_codebook.py). The commitment term
 averages over channels too, as in the released code: 1/C of the squared norm in the paper.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from mim_backbones.registry import MODELS as BACKBONES
-from pretrain.registry import MODELS, build
-from pretrain.teachers.frozen import FrozenTeacher
+from pretrain.losses import cosine
+from pretrain.registry import MODELS
+from pretrain.targets.base import Wanted
 from pretrain.tokenizers.vqkd import (
     VQKDTokenizer,
     draw_patch_projection,
@@ -27,16 +28,17 @@ from pretrain.tokenizers.vqkd import (
 
 @MODELS.register_module()
 class VQKD(VQKDTokenizer):
-    """The tokenizer and what it is trained with; the teacher is neither trained nor saved.
+    """The tokenizer and what it is trained with.
 
     Args:
         backbone, codebook, mean, std: see `VQKDTokenizer`.
         decoder: arguments of the decoder's MIMViT: `arch`, and others that shall differ from the
             published ones.
-        teacher: config of a teacher, see `teachers/`.
+        target: config of a `FeatureTarget`.
 
     Raises:
-        ValueError: encoder and teacher divide the image into different grids.
+        ValueError: a target of another kind, or encoder and teacher divide the image into
+            different grids.
         UserError: what the teacher refuses, missing weights among it.
     """
 
@@ -44,37 +46,40 @@ class VQKD(VQKDTokenizer):
         self,
         backbone: dict[str, Any],
         decoder: dict[str, Any],
-        teacher: dict[str, Any],
+        target: dict[str, Any],
         codebook: dict[str, Any] | None = None,
-        mean: tuple[float, ...] = (0.5, 0.5, 0.5),
-        std: tuple[float, ...] = (0.5, 0.5, 0.5),
+        mean: Sequence[float] = (0.5, 0.5, 0.5),
+        std: Sequence[float] = (0.5, 0.5, 0.5),
         data_preprocessor: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(backbone, codebook, mean, std, data_preprocessor)
-        self.teacher = FrozenTeacher(build(MODELS, teacher), self.input_size, self.grid)
+        super().__init__(backbone, codebook, mean, std, target, data_preprocessor)
+        if self.target.kind != 'features':
+            raise ValueError(f'VQKD rebuilds features, {target["type"]} gives {self.target.kind}')
         published = {
             'type': 'mim_backbones.MIMViT', 'qkv_bias': 'qv', 'final_norm': False, 'fc_norm': True,
         }  # fmt: skip
         made_for = {
-            'img_size': self.grid,
+            'img_size': self.backbone.grid,
             'patch_size': 1,
             'in_channels': self.quantize.codebook.shape[1],
         }
         self.decoder = BACKBONES.build({**published, **decoder, **made_for})
         draw_patch_projection(self.decoder)
-        self.decode_task_layer = task_layer(self.decoder.embed_dim, self.teacher.embed_dim)
+        self.decode_task_layer = task_layer(self.decoder.embed_dim, self.target.width)
 
-    def forward(self, image: Tensor, mode: str = 'tensor') -> Any:
-        """mode 'loss': dict of losses; else ids (B, h, w). image (B, 3, H, W) in [0, 1]."""
-        return self.loss(image) if mode == 'loss' else self.encode(image)
+    def forward(
+        self, image: Tensor, target_image: Tensor | None = None, mode: str = 'tensor'
+    ) -> Any:
+        """mode 'loss': dict of losses; else ids (B, h, w). Images (B, 3, H, W) in [0, 1]."""
+        if mode != 'loss':
+            return self.encode(image)
+        return self.loss(image, self.target(image if target_image is None else target_image))
 
-    def loss(self, image: Tensor) -> dict[str, Tensor]:
-        """image (B, 3, H, W) in [0, 1]. No randomness; in train mode the codebook takes a step."""
-        target = self.teacher(image)  # (B, N, T)
+    def loss(self, image: Tensor, wanted: Wanted) -> dict[str, Tensor]:
+        """No randomness; in train mode the codebook takes a step."""
         code = self.quantize(self.features(image))
-        rebuilt = self.decode(code.vectors).flatten(1, 2)  # (B, N, T)
-        similarity = F.cosine_similarity(rebuilt.float(), target.float(), dim=-1)
-        return {'loss_rec': (1 - similarity).mean(), 'loss_quant': code.loss}
+        rebuilt = self.decode(code.vectors).permute(0, 3, 1, 2)  # (B, T, h, w)
+        return {'loss_rec': cosine(rebuilt, wanted.values).mean(), 'loss_quant': code.loss}
 
     def decode(self, vectors: Tensor) -> Tensor:
         """Code vectors (B, h, w, C) -> teacher features (B, h, w, T)."""

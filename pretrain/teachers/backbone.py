@@ -8,14 +8,15 @@ from mim_backbones.backbones.base import grid_of
 from mim_backbones.checkpoints.load import from_checkpoint
 from mim_backbones.errors import UserError
 from mim_backbones.registry import MODELS as BACKBONES
+from pretrain.images.preprocessor import IMAGENET_MEAN, IMAGENET_STD
 from pretrain.registry import MODELS
-from pretrain.teachers.base import IMAGENET, Teacher
+from pretrain.teachers.base import Features, Teacher
 from pretrain.teachers.weights import check_choice, drawn_alike
 
 
 @MODELS.register_module()
 class BackboneTeacher(Teacher):
-    """The last map of a backbone after its final norm, CLS dropped.
+    """The last map of a backbone after its final norm; a ViT's CLS token beside.
 
     Args:
         checkpoint: file, or `timm:NAME` (read into our own backbone).
@@ -35,29 +36,33 @@ class BackboneTeacher(Teacher):
         self,
         checkpoint: str | None = None,
         input_size: int = 224,
-        mean: tuple[float, ...] = IMAGENET[0],
-        std: tuple[float, ...] = IMAGENET[1],
+        mean: tuple[float, ...] = IMAGENET_MEAN,
+        std: tuple[float, ...] = IMAGENET_STD,
         loading: dict[str, Any] | None = None,
         backbone: dict[str, Any] | None = None,
         random_weights: bool = False,
     ) -> None:
-        super().__init__(input_size, (mean, std))
+        super().__init__(input_size, mean, std)
         name = type(self).__name__
         check_choice(name, checkpoint, random_weights, self.wanted)
         if checkpoint is not None:
             self.net, _ = from_checkpoint(checkpoint, img_size=input_size, **(loading or {}))
         elif backbone is None:
             raise UserError(
-                f'{name}: random_weights=True needs model.teacher.backbone=dict(type=...)'
+                f'{name}: random_weights=True needs model.target.teacher.backbone=dict(type=...)'
             )
         else:
             config = {**backbone, 'img_size': input_size}
             self.net = drawn_alike(lambda: BACKBONES.build(config))
         self.embed_dim = self.net.num_features[-1]
         self.grid = grid_of(name, input_size, self.net.stride)
+        self.whole = bool(getattr(self.net, 'num_cls', 0))
 
-    def features(self, image: Tensor) -> Tensor:
-        return self.net.forward_tokens(image).flatten(2).transpose(1, 2)
+    def features(self, image: Tensor) -> Features:
+        if not self.whole:
+            return Features(self.net.forward_tokens(image).flatten(2).transpose(1, 2))
+        tokens = self.net.norm(self.net.block_tokens(image, (-1,))[0])
+        return Features(tokens[:, self.net.num_prefix :], tokens[:, 0])
 
 
 @MODELS.register_module()

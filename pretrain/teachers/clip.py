@@ -1,6 +1,6 @@
 """CLIP's image tower: every patch token in the space where images and texts meet.
 
-features = ln_post(last block's patch tokens) @ visual projection        CLS dropped, 512 wide
+features = ln_post(last block's tokens) @ visual projection        512 wide, CLS beside the patches
 paper: Radford et al., arXiv 2103.00020; as a teacher: arXiv 2208.06366, section 3.1
 """
 
@@ -17,7 +17,7 @@ from mim_backbones.backbones.layers.pos_embed import resize_pos_embed
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from mim_backbones.checkpoints.source import open_source
 from pretrain.registry import MODELS
-from pretrain.teachers.base import Teacher
+from pretrain.teachers.base import Features, Teacher
 from pretrain.teachers.clip_names import State, clip_image_tower
 from pretrain.teachers.weights import check_choice, drawn_alike
 
@@ -45,6 +45,8 @@ class CLIPTeacher(Teacher):
         UserError: no weights, or a file that holds no image tower of CLIP.
     """
 
+    whole = True
+
     def __init__(
         self,
         checkpoint: str | None = None,
@@ -52,7 +54,7 @@ class CLIPTeacher(Teacher):
         input_size: int = 224,
         quick_gelu: bool = True,
     ) -> None:
-        super().__init__(input_size, (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD))
+        super().__init__(input_size, OPENAI_CLIP_MEAN, OPENAI_CLIP_STD)
         check_choice('CLIPTeacher', checkpoint, random_weights, WANTED)
         if checkpoint is None:
             self.net = drawn_alike(lambda: vit(768, 12, 16, 512, input_size, quick_gelu))
@@ -62,8 +64,9 @@ class CLIPTeacher(Teacher):
         self.grid = self.net.patch_embed.grid_size
         self.embed_dim = self.net.head.out_features
 
-    def features(self, image: Tensor) -> Tensor:
-        return self.net.head(self.net.forward_features(image)[:, 1:])
+    def features(self, image: Tensor) -> Features:
+        tokens = self.net.head(self.net.forward_features(image))
+        return Features(tokens[:, 1:], tokens[:, 0])
 
 
 def vit(

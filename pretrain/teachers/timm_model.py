@@ -8,7 +8,7 @@ from mim_backbones.checkpoints.safe.weights_file import CheckpointError, read_we
 from mim_backbones.checkpoints.source import TIMM, content_of, create_timm_model
 from mim_backbones.errors import UserError
 from pretrain.registry import MODELS
-from pretrain.teachers.base import Teacher
+from pretrain.teachers.base import Features, Teacher
 from pretrain.teachers.weights import check_cached, check_choice, drawn_alike
 
 
@@ -39,7 +39,7 @@ class TimmTeacher(Teacher):
             raise UserError(f'TimmTeacher: timm gives no feature maps of {name}; take another')
         said = net.pretrained_cfg
         size = input_size or said['input_size'][-1]
-        super().__init__(size, (said['mean'], said['std']))
+        super().__init__(size, said['mean'], said['std'])
         if hasattr(net, 'set_input_size'):
             net.set_input_size(img_size=(size, size))
         self.net = net.eval()
@@ -48,8 +48,8 @@ class TimmTeacher(Teacher):
         self.embed_dim = last.shape[1]
         self.grid = (last.shape[2], last.shape[3])
 
-    def features(self, image: Tensor) -> Tensor:
-        return self._last_map(image).flatten(2).transpose(1, 2)
+    def features(self, image: Tensor) -> Features:
+        return Features(self._last_map(image).flatten(2).transpose(1, 2))
 
     def _last_map(self, image: Tensor) -> Tensor:
         """(B, T, h, w), after the final norm where the model has one."""

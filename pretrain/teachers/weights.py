@@ -25,8 +25,8 @@ def check_choice(
     """
     if checkpoint is None and not random_weights:
         raise UserError(
-            f'{teacher}: no weights; it wants {wanted}. Set model.teacher.checkpoint=FILE, or '
-            'model.teacher.random_weights=True to try things out'
+            f'{teacher}: no weights; it wants {wanted}. Set model.target.teacher.checkpoint=FILE, '
+            'or model.target.teacher.random_weights=True to try things out'
         )
     if checkpoint is not None and random_weights:
         raise UserError(
@@ -72,5 +72,5 @@ def check_cached(teacher: str, name: str) -> None:
         raise UserError(
             f'{teacher}: the weights of {name} are not in the cache; it wants model.safetensors '
             f'of {hub} on Hugging Face: run `hf download {hub}`, or give timm:{name}@FILE, or '
-            'model.teacher.random_weights=True to try things out'
+            'model.target.teacher.random_weights=True to try things out'
         )

@@ -48,19 +48,22 @@ class DalleTokenizer(nn.Module):
     Args:
         checkpoint: OpenAI's encoder.pkl (read without running it), or its state dict as .pth or
             .safetensors.
-        input_size: side in pixels of the images it is shown, a multiple of 8; 112 gives 14 x 14.
 
     Attributes:
         codes: size of the vocabulary, 8192 as published.
+        token_px: side in pixels of what one id stands for.
+        input_size: side of the images that BEiT shows it; any multiple of 8 is taken.
 
     Raises:
         CheckpointError: no such file, or not this encoder.
     """
 
-    def __init__(self, checkpoint: str, input_size: int = 112) -> None:
+    token_px = 8
+    input_size = 112
+
+    def __init__(self, checkpoint: str) -> None:
         super().__init__()
         state = read_dalle_encoder(checkpoint)
-        self.input_size = input_size
         self.blocks = encoder_blocks(state)
         self.codes = len(state['blocks.output.conv.weight'])
         try:

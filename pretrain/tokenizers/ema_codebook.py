@@ -16,8 +16,12 @@ import torch.nn.functional as F
 from mmengine.dist import broadcast
 from torch import Tensor
 
-from pretrain.tokenizers.assignment import choose_vectors, gather_by_code, nearest_codes
-from pretrain.tokenizers.spherical_kmeans import spherical_kmeans
+from pretrain.tokenizers.clustering import (
+    choose_vectors,
+    gather_by_code,
+    nearest_codes,
+    spherical_kmeans,
+)
 
 
 class Quantized(NamedTuple):

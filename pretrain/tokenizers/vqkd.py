@@ -3,26 +3,34 @@
     image in [0, 1] -> [-1, 1] -> ViT, LayerNorm per patch -> Linear, Tanh, Linear -> nearest code
 
 paper: arXiv 2208.06366, section 2.1; names and sizes of microsoft/unilm beit2, modeling_vqkd.py
+and norm_ema_quantizer.py
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn as nn
-from mmengine.model import BaseModel
 from timm.layers import trunc_normal_
 from torch import Tensor
 
-from mim_backbones.backbones.base import grid_of
-from mim_backbones.registry import MODELS as BACKBONES
-from pretrain.registry import MODELS, build
+from mim_backbones.checkpoints.safe.weights_file import CheckpointError
+from mim_backbones.checkpoints.source import Content
+from pretrain.methods.base import Infer, Method
+from pretrain.registry import MODELS
 from pretrain.tokenizers.ema_codebook import EMACodebook
 
-UNIT = {'type': 'pretrain.ImagePreprocessor', 'mean': (0, 0, 0), 'std': (255, 255, 255)}
+PUBLISHED = {
+    'quantize.embedding.weight': 'quantize.codebook',
+    'quantize.embedding.initted': 'quantize.started',
+}
+# What training leaves in the codebook beside its vectors: starts at zero in a loaded tokenizer.
+STATISTICS = ('usage', 'hits', 'idle', 'steps')
+PARTS = ('quantize.', 'encode_task_layer.')
 
 
 @MODELS.register_module()
-class VQKDTokenizer(BaseModel):
+class VQKDTokenizer(Method):
     """Encoder and codebook: all that is needed once a tokenizer is trained.
 
     Args:
@@ -33,31 +41,30 @@ class VQKDTokenizer(BaseModel):
 
     Attributes:
         codes: size of the vocabulary.
-        input_size: side in pixels of the images the encoder is made for.
-        grid: (h, w) of the ids of such an image.
+        token_px: side in pixels of what one id stands for.
+        input_size: side in pixels of the images the encoder was made for; others are taken too.
 
     Raises:
         ValueError: what the encoder or the codebook refuses.
     """
 
+    unneeded = tuple(f'quantize.{name}' for name in STATISTICS)
+
     def __init__(
         self,
         backbone: dict[str, Any],
         codebook: dict[str, Any] | None = None,
-        mean: tuple[float, ...] = (0.5, 0.5, 0.5),
-        std: tuple[float, ...] = (0.5, 0.5, 0.5),
+        mean: Sequence[float] = (0.5, 0.5, 0.5),
+        std: Sequence[float] = (0.5, 0.5, 0.5),
+        target: dict[str, Any] | None = None,
         data_preprocessor: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(build(MODELS, data_preprocessor or UNIT))
-        self.encoder: nn.Module = BACKBONES.build(backbone)
+        super().__init__(backbone, target, mean, std, data_preprocessor)
         self.quantize = EMACodebook(**(codebook or {}))
         self.codes, dim = self.quantize.codebook.shape
-        self.encode_task_layer = task_layer(self.encoder.embed_dim, dim)
-        draw_patch_projection(self.encoder)
-        self.input_size = backbone.get('img_size', 224)
-        self.grid = grid_of('VQKD', self.input_size, self.encoder.stride)
-        self.register_buffer('mean', torch.tensor(mean).view(-1, 1, 1), persistent=False)
-        self.register_buffer('std', torch.tensor(std).view(-1, 1, 1), persistent=False)
+        self.encode_task_layer = task_layer(self.backbone.embed_dim, dim)
+        draw_patch_projection(self.backbone)
+        self.token_px, self.input_size = self.backbone.stride, self.img_size
         self.frozen = False
 
     def forward(self, image: Tensor, mode: str = 'tensor') -> Any:
@@ -82,7 +89,7 @@ class VQKDTokenizer(BaseModel):
 
     def patch_tokens(self, image: Tensor) -> Tensor:
         """image (B, 3, H, W) in [0, 1] -> the encoder's normed patch tokens (B, h, w, D)."""
-        return normed_patches(self.encoder, (image - self.mean) / self.std)
+        return normed_patches(self.backbone, self.normalise(image))
 
     def freeze(self) -> 'VQKDTokenizer':
         """No gradients and eval mode for good, whatever `train()` the owner calls."""
@@ -91,6 +98,45 @@ class VQKDTokenizer(BaseModel):
 
     def train(self, mode: bool = True) -> 'VQKDTokenizer':
         return super().train(mode and not self.frozen)
+
+    @classmethod
+    def for_loading(cls, model: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+        """What is left of a training once it is over: the tokenizer."""
+        kept = {key: model[key] for key in ('backbone', 'codebook', 'mean', 'std') if key in model}
+        return {'type': 'VQKDTokenizer', **kept}
+
+    @classmethod
+    def described(
+        cls, content: Content, names: set[str], infer: Infer, options: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        if cls is not VQKDTokenizer or 'quantize.embedding.weight' not in names:
+            return None
+        book = next(
+            v for k, v in content.tensors.items() if k.endswith('quantize.embedding.weight')
+        )
+        codes, dim = book.shape
+        size = {'codes': codes, 'dim': dim}
+        return {'type': 'VQKDTokenizer', 'backbone': infer(), 'codebook': size}
+
+    @classmethod
+    def own_names(cls, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Of encoder and codebook alone: teacher, decoder, losses and statistics are left out.
+
+        Raises:
+            CheckpointError: the codebook was never started.
+        """
+        state = {PUBLISHED.get(name, name): value for name, value in state.items()}
+        kept = {
+            name: value
+            for name, value in state.items()
+            if name.startswith(PARTS)
+            and '.embedding.' not in name
+            and name.rpartition('.')[2] not in (*STATISTICS, 'cluster_size')
+        }
+        started = kept.pop('quantize.started', torch.ones(1)).reshape(-1)[0].bool()
+        if not started:
+            raise CheckpointError('it was saved before its codebook was started; train it')
+        return {**kept, 'quantize.started': started}
 
 
 def normed_patches(vit: nn.Module, x: Tensor) -> Tensor:

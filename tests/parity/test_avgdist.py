@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pretrain.inspect.avg_dist import avg_dist
+from pretrain.inspect.masks import avg_dist
 
 
 @pytest.mark.golden('avgdist')

@@ -5,7 +5,9 @@ import torch
 import torch.nn.functional as F
 
 from mim_backbones import from_checkpoint, load_pretrained
-from pretrain.methods.beit_checkpoint import load_beit
+from pretrain.images.preprocessor import Normalise
+from pretrain.methods.load import load_method
+from pretrain.targets.base import Wanted
 
 FAMILY = 'beitv2_pretrain'
 
@@ -56,8 +58,11 @@ def method(golden, unseen):
     """The whole pre-training model of the golden state dict."""
     config = golden['config']
     given = {'early_layers': config['early_layers']} if config['cls_pretraining'] else {}
-    model, record = load_beit(golden['state_dict'], **given, **unseen(golden))
-    assert record == {}
+    model, record, missing = load_method(
+        golden['state_dict'], backbone=unseen(golden), options=given
+    )
+    assert (record, missing) == ({}, [])
+    model.normalise = Normalise((0.0,), (1.0,))  # the file's images are normalised already
     return model
 
 
@@ -75,7 +80,7 @@ def test_branches_logits_and_losses(golden, same, method) -> None:
     for branch, logits in method.predict(golden['image'], mask.bool()).items():
         same('logits', logits, golden[f'logits{suffix[branch]}'])
 
-    found = method.loss(golden['image'], mask.bool(), ids)
+    found = method.loss(golden['image'], mask.bool(), Wanted(ids))
     losses = {key: value for key, value in found.items() if 'loss' in key}
     for branch in branches if len(branches) > 1 else ():
         field = f'loss_{branch}' if branch == 'mim' else f'loss_{branch}_pt'
@@ -86,7 +91,7 @@ def test_branches_logits_and_losses(golden, same, method) -> None:
 @pytest.mark.golden(FAMILY)
 def test_gradients(golden, same, method) -> None:
     mask, ids = (golden[key].view(-1, *method.backbone.grid) for key in ('mask', 'token_ids'))
-    found = method.loss(golden['image'], mask.bool(), ids)
+    found = method.loss(golden['image'], mask.bool(), Wanted(ids))
     sum(value for key, value in found.items() if 'loss' in key).backward()
     own = dict(method.named_parameters())
     for name, gradient in golden['grads'].items():

@@ -7,14 +7,14 @@ import torch.nn.functional as F
 from timm.data.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 from torch import Tensor
 
-from mim_backbones.checkpoints.source import content_of
+from pretrain.images.preprocessor import IMAGENET_MEAN, IMAGENET_STD
 from pretrain.methods.vqkd import VQKD
 from pretrain.registry import MODELS
-from pretrain.teachers.base import IMAGENET, Teacher
+from pretrain.teachers.base import Features, Teacher
 from pretrain.tokenizers import ema_codebook
+from pretrain.tokenizers.clustering import spherical_kmeans
 from pretrain.tokenizers.ema_codebook import EMACodebook
-from pretrain.tokenizers.spherical_kmeans import spherical_kmeans
-from pretrain.tokenizers.trained import load_tokenizer, vqkd_state
+from pretrain.tokenizers.trained import load_tokenizer
 
 CODEBOOK, MODEL = 'beitv2_vq_ema_kmeans', 'beitv2_vqkd'
 
@@ -27,8 +27,8 @@ class KnownTeacher(Teacher):
         self.grid, self.embed_dim = tuple(grid), embed_dim
         self.says: Tensor | None = None
 
-    def features(self, image: Tensor) -> Tensor:
-        return self.says
+    def features(self, image: Tensor) -> Features:
+        return Features(self.says)
 
 
 @pytest.fixture(autouse=True, scope='module')
@@ -127,7 +127,7 @@ def model(golden) -> VQKD:
     side = encoder['img_size'] // encoder['patch_size']
     mean, std = ((0.5,) * 3,) * 2
     if config['process_type'] == 'imagenet_norm':
-        mean, std = IMAGENET
+        mean, std = IMAGENET_MEAN, IMAGENET_STD
     model = VQKD(
         backbone={
             'type': 'mim_backbones.MIMViT',
@@ -139,11 +139,13 @@ def model(golden) -> VQKD:
             **options['encoder'],
         },
         decoder={'arch': heads['decoder'], **options['decoder']},
-        teacher={
-            'type': 'KnownTeacher',
-            'grid': (side, side),
-            'embed_dim': config['teacher_dim'],
-            'input_size': encoder['img_size'],
+        target={
+            'type': 'FeatureTarget',
+            'teacher': {
+                'type': 'KnownTeacher',
+                'grid': (side, side),
+                'embed_dim': config['teacher_dim'],
+            },
         },
         codebook={
             'codes': config['n_embed'],
@@ -155,18 +157,30 @@ def model(golden) -> VQKD:
         std=std,
     )
     found = model.load_state_dict(
-        vqkd_state(content_of(golden['state_dict'], 'golden')), strict=False
+        {ours(name): value for name, value in golden['state_dict'].items()}, strict=False
     )
-    assert not found.unexpected_keys
-    assert set(found.missing_keys) == {f'quantize.{name}' for name in ('hits', 'idle', 'steps')}
-    model.teacher.net.says = golden['teacher_target']
+    assert all(name.startswith('quantize.embedding.') for name in found.unexpected_keys)
+    assert set(found.missing_keys) == {
+        'target.fingerprint', *(f'quantize.{name}' for name in ('hits', 'idle', 'steps', 'started'))
+    }  # fmt: skip
+    model.quantize.started.fill_(True)
+    model.target.frozen.net.says = golden['teacher_target']
     return model.eval()
+
+
+def ours(name: str) -> str:
+    """The published names of the whole training; `own_names` knows those of the tokenizer."""
+    renamed = {
+        'quantize.embedding.weight': 'quantize.codebook',
+        'quantize.cluster_size': 'quantize.usage',
+    }
+    return renamed.get(name, name.replace('encoder.', 'backbone.', 1))
 
 
 @pytest.mark.golden(MODEL, needs=['pre_quant'])
 def test_from_image_to_losses(golden, same, model) -> None:
     image = golden['image_01']
-    same('encoder_input', (image - model.mean) / model.std, golden['encoder_input'], atol=1e-6)
+    same('encoder_input', model.normalise(image), golden['encoder_input'], atol=1e-6)
     same(
         'encoder_patch_tokens',
         model.patch_tokens(image).flatten(1, 2),
@@ -178,7 +192,7 @@ def test_from_image_to_losses(golden, same, model) -> None:
     code = model.quantize(model.features(image))
     same('quantized', code.vectors, rows(golden['quantized']))
     same('decoder_output', model.decode(code.vectors).flatten(1, 2), golden['decoder_output'])
-    losses = model.loss(image)
+    losses = model(image, mode='loss')
     same('quant_loss', losses['loss_quant'], golden['quant_loss'], atol=1e-6)
     same('rec_loss', losses['loss_rec'], golden['rec_loss'], atol=1e-6)
     same('loss', losses['loss_quant'] + losses['loss_rec'], golden['loss'], atol=1e-6)
@@ -186,16 +200,16 @@ def test_from_image_to_losses(golden, same, model) -> None:
 
 @pytest.mark.golden(MODEL, needs=['grads'])
 def test_gradients(golden, same, model) -> None:
-    sum(model.loss(golden['image_01']).values()).backward()
+    sum(model(golden['image_01'], mode='loss').values()).backward()
     for name, expected in golden['grads'].items():
-        same(f'grads {name}', model.get_parameter(name).grad, expected)
+        same(f'grads {name}', model.get_parameter(ours(name)).grad, expected)
 
 
 @pytest.mark.golden(MODEL, needs=['usage_buffer_after_one_eval_forward'])
 def test_usage_average(golden, same, model) -> None:
     """The published model counts in eval mode too; here only a step in train mode does."""
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    model.loss(golden['image_01'])
+    model(golden['image_01'], mode='loss')
     model.encode(golden['image_01'])
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     model.quantize.train()(model.features(golden['image_01']))
@@ -208,9 +222,10 @@ def test_what_teachers_see(golden, same) -> None:
     if golden['config']['process_type'] != 'default':
         return  # the published code undoes the default whatever was done
     image = golden['image_01']
-    for name, normalisation in (('clip', (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD)), ('dino', IMAGENET)):
+    imagenet = (IMAGENET_MEAN, IMAGENET_STD)
+    for name, statistics in (('clip', (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD)), ('dino', imagenet)):
         teacher = KnownTeacher((1, 1), 1, image.shape[-1])
-        Teacher.__init__(teacher, image.shape[-1], normalisation)
+        Teacher.__init__(teacher, image.shape[-1], *statistics)
         same(f'teacher_input_{name}', teacher.prepare(image), golden[f'teacher_input_{name}'])
 
 
@@ -225,9 +240,9 @@ def test_the_tokenizer_is_read_from_its_file(golden, same) -> None:
         'scaling_layer.shift': torch.ones(1),
         'loss.weight': torch.ones(1),
     }
-    tokenizer = load_tokenizer({'model': state}, num_heads=config['encoder']['num_heads'])
+    tokenizer = load_tokenizer({'model': state}, {'num_heads': config['encoder']['num_heads']})
     found = tokenizer.encode(golden['image_01'])
     same('token_ids', found.flatten(1), golden['token_ids'].flatten(1), atol=0)
     assert not any(p.requires_grad for p in tokenizer.parameters())
-    assert isinstance(tokenizer.encoder.norm, nn.Identity)
+    assert isinstance(tokenizer.backbone.norm, nn.Identity)
     assert F.normalize(tokenizer.quantize.codebook).allclose(tokenizer.quantize.codebook, atol=1e-6)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pretrain.inspect.avg_dist import avg_dist
+from pretrain.inspect.masks import avg_dist
 from pretrain.maskers.blockwise import BlockwiseMasker
 from pretrain.maskers.random_patch import RandomPatchMasker
 from pretrain.maskers.units import UnitMasker

@@ -8,24 +8,28 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pretrain.losses import (
+    SELECTORS,
+    beside,
+    cosine,
+    cross_entropy,
     hidden_positions,
-    masked_cross_entropy,
-    masked_l1,
-    masked_l2,
-    masked_smooth_l1,
+    l1,
+    l2,
+    masked_mean,
+    smooth_l1,
 )
 
 
 def test_masked_l1_by_hand() -> None:
     pred = torch.tensor([[[[1.0, 5.0]], [[3.0, 5.0]]]])  # two channels, one row, two pixels
     hidden = torch.tensor([[[[True, False]]]])
-    loss = masked_l1(pred, torch.zeros_like(pred), hidden)
+    loss = masked_mean(l1(pred, torch.zeros_like(pred)), hidden)
     torch.testing.assert_close(loss, torch.tensor(2.0), atol=1e-4, rtol=0)  # (1 + 3) / 1 / 2
 
 
 def test_empty_mask_is_zero() -> None:
     pred = torch.ones(1, 3, 2, 2)
-    assert masked_l1(pred, -pred, torch.zeros(1, 1, 2, 2, dtype=torch.bool)) == 0
+    assert masked_mean(l1(pred, -pred), torch.zeros(1, 1, 2, 2, dtype=torch.bool)) == 0
 
 
 def test_patch_mask_to_pixels_by_hand() -> None:
@@ -39,14 +43,15 @@ def one_pixel_hidden(*values: float) -> tuple[Tensor, Tensor, Tensor]:
     return pred, torch.zeros_like(pred), torch.tensor([[[[True, False]]]])
 
 
-@pytest.mark.parametrize(('loss', 'by_hand'), [
-    (masked_l1, (0.5 + 3) / 2),
-    (masked_l2, (0.25 + 9) / 2),
-    (masked_smooth_l1, (0.5 * 0.25 + 2.5) / 2),
-    (partial(masked_smooth_l1, beta=2.0), (0.25 / 4 + 2) / 2),
+@pytest.mark.parametrize(('error', 'by_hand'), [
+    (l1, (0.5 + 3) / 2),
+    (l2, (0.25 + 9) / 2),
+    (smooth_l1, (0.5 * 0.25 + 2.5) / 2),
+    (partial(smooth_l1, beta=2.0), (0.25 / 4 + 2) / 2),
 ])  # fmt: skip
-def test_regression_by_hand(loss, by_hand: float) -> None:
-    assert float(loss(*one_pixel_hidden(0.5, -3.0))) == pytest.approx(by_hand, rel=1e-4)
+def test_regression_by_hand(error, by_hand: float) -> None:
+    pred, target, hidden = one_pixel_hidden(0.5, -3.0)
+    assert float(masked_mean(error(pred, target), hidden)) == pytest.approx(by_hand, rel=1e-4)
 
 
 def test_cross_entropy_by_hand() -> None:
@@ -54,16 +59,20 @@ def test_cross_entropy_by_hand() -> None:
     ids = torch.tensor([[[1, 0]]])
     first = torch.tensor([[[[True, False]]]])
     # p = (1/4, 3/4)
-    assert float(masked_cross_entropy(logits, ids, first)) == pytest.approx(-log(0.75), rel=1e-4)
+    assert float(masked_mean(cross_entropy(logits, ids), first)) == pytest.approx(
+        -log(0.75), rel=1e-4
+    )
     both = -(log(0.75) + log(0.25)) / 2
     everything = torch.ones_like(first)
-    assert float(masked_cross_entropy(logits, ids, everything)) == pytest.approx(both, rel=1e-4)
+    assert float(masked_mean(cross_entropy(logits, ids), everything)) == pytest.approx(
+        both, rel=1e-4
+    )
 
 
 def test_groups_of_logits_lie_one_after_the_other() -> None:
     logits = torch.tensor([0.0, log(3.0), log(7.0), 0.0]).view(1, 4, 1, 1)  # two groups of two
     ids = torch.tensor([1, 0]).view(1, 2, 1, 1)
-    found = masked_cross_entropy(logits, ids, torch.ones(1, 1, 1, 1))
+    found = masked_mean(cross_entropy(logits, ids), torch.ones(1, 1, 1, 1))
     assert float(found) == pytest.approx(-(log(3 / 4) + log(7 / 8)) / 2, rel=1e-4)
 
 
@@ -81,3 +90,21 @@ def test_every_resolution_has_the_same_hidden_area(seed: int, mask_size: int, st
     positions = hidden_positions(mask, mask_size, stride)
     assert positions.shape == (2, 1, 32 // stride, 32 // stride)
     assert float(positions.float().mean()) == pytest.approx(float(mask.float().mean()))
+
+
+def test_cosine_by_hand() -> None:
+    pred = torch.tensor([[[3.0, 1.0], [4.0, 1.0]]])  # two channels, two positions
+    found = cosine(pred, torch.tensor([[[4.0, -2.0], [3.0, -2.0]]]))
+    torch.testing.assert_close(found, torch.tensor([[[1 - 24 / 25, 2.0]]]))
+
+
+def test_selectors_say_where_it_counts() -> None:
+    hidden = torch.tensor([[[[True, False]]]])
+    found = {name: select(hidden).float().flatten().tolist() for name, select in SELECTORS.items()}
+    assert found == {'masked': [1, 0], 'all': [1, 1], 'visible': [0, 1]}
+    assert SELECTORS['visible'](torch.tensor([0.25])).tolist() == [0.75]
+
+
+def test_the_whole_image_comes_first() -> None:
+    maps = torch.arange(8.0).view(1, 2, 2, 2)
+    assert beside(maps, torch.tensor([[8.0, 9.0]])).tolist() == [[[8, 0, 1, 2, 3], [9, 4, 5, 6, 7]]]

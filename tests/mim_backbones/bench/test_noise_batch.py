@@ -1,7 +1,7 @@
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
+from mmengine.registry import MODELS, DefaultScope
 
 from mim_backbones.bench.noise_batch import noise_batch
 from mim_backbones.errors import UserError
@@ -10,7 +10,8 @@ from mim_backbones.errors import UserError
 def test_a_recipe_makes_its_own_kind_of_batch():
     cfg = Config.fromfile('configs/pretrain/simmim_demo.py')
     with DefaultScope.overwrite_default_scope('pretrain'):
-        batch, again = noise_batch(cfg, 3), noise_batch(cfg, 3)
+        model = MODELS.build(cfg.model)
+        batch, again = noise_batch(cfg, 3, model), noise_batch(cfg, 3, model)
     assert batch['image'].shape == (3, 3, 64, 64)
     assert batch['image'].dtype == torch.uint8
     assert batch['mask'].shape == (3, 8, 8)

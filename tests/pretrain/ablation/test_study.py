@@ -4,6 +4,7 @@ import pytest
 from mmengine.config import Config
 
 from mim_backbones.errors import UserError
+from pretrain.ablation.row import config_text, resolved
 from pretrain.ablation.study import find_study, study_files
 
 
@@ -12,24 +13,34 @@ def study(request):
     return find_study(request.param)
 
 
-def test_every_row_has_a_file_and_every_file_an_axis(study) -> None:
-    listed = {row for axis in study.axes.values() for row in axis.rows}
-    assert listed == {path.stem for path in study.folder.glob('*.py')}
+def test_every_row_has_one_name_and_one_place(study) -> None:
+    listed = [row for axis in study.axes.values() for row in axis.rows]
+    assert len(listed) == len(set(listed))
     for tier in study.tiers.values():
-        own = {path.stem for path in (study.folder / tier.name).glob('*.py')}
-        assert own <= {row for axis in study.axes.values() for row in axis.at[tier.name]}
-        assert tier.base.is_file()
+        at_tier = {row for axis in study.axes.values() for row in axis.at[tier.name]}
+        assert set(tier.instead) <= at_tier <= set(listed)
+        assert tier.recipe.is_file()
 
 
 def test_a_row_changes_its_recipe(study) -> None:
     """Only the default row may be the recipe as it is."""
-    recipes: dict[str, dict] = {}
     for axis in study.axes.values():
-        for row in axis.rows:
-            cfg = Config.fromfile(study.folder / f'{row}.py')
-            recipes[row] = {key: cfg[key] for key in ('model', 'train_dataloader')}
+        recipes = {
+            row: {
+                key: resolved(study.recipe, changes)[key] for key in ('model', 'train_dataloader')
+            }
+            for row, changes in axis.rows.items()
+        }
         others = [row for row in axis.rows if row != axis.default]
         assert all(recipes[row] != recipes[axis.default] for row in others), axis.name
+
+
+def test_a_file_of_a_row_is_the_recipe_with_its_changes(study, tmp_path) -> None:
+    for axis in study.axes.values():
+        for row, changes in axis.rows.items():
+            path = tmp_path / 'row.py'
+            path.write_text(config_text(study.recipe, changes))
+            assert Config.fromfile(path).to_dict() == resolved(study.recipe, changes).to_dict(), row
 
 
 def test_published_figures_say_how_we_know_them(study) -> None:

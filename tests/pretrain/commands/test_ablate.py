@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from mim_backbones.errors import UserError
@@ -48,7 +49,7 @@ def pretended(monkeypatch, tmp_path):
         if row.name in heard['fails']:
             return Outcome(training, None, 'no space left (log: x)')
         heard['trained'].append(row.name)
-        row.work_dir.mkdir()
+        row.work_dir.mkdir(parents=True)
         checkpoint = row.work_dir / 'epoch_14.pth'
         checkpoint.touch()
         (row.work_dir / 'last_checkpoint').write_text(str(checkpoint))
@@ -80,7 +81,7 @@ def invoke(*words: object) -> tuple[int, dict]:
 
 def test_rows_are_trained_evaluated_and_reported_once(pretended, world, tmp_path) -> None:
     words = ['simmim', '--axis', 'mask_ratio', '--data', world, '--out', tmp_path]
-    code, record = invoke(*words, '--pretrain-steps', 20, '--finetune-steps', 5)
+    code, record = invoke(*words, '--steps', 20, '--finetune-steps', 5)
     assert code == 0
     rows = ['ratio_0.2', 'ratio_0.4', 'ratio_0.6', 'ratio_0.8']
     assert pretended['trained'] == [row['row'] for row in record['rows']] == rows
@@ -102,11 +103,29 @@ def test_rows_are_trained_evaluated_and_reported_once(pretended, world, tmp_path
 
     said = report[report.index('--note') + 1]
     assert said.endswith('ratio_0.2 25%, ratio_0.4 44%, ratio_0.6 62%, ratio_0.8 81%.')
+    remark = (
+        'Shortened: 20 pre-training steps in place of 400, 5 fine-tuning steps in place of the '
+        "protocol's."
+    )
+    assert remark in said and record['note'] == remark
 
-    invoke(*words, '--pretrain-steps', 20, '--finetune-steps', 5)
+    invoke(*words, '--steps', 20, '--finetune-steps', 5)
     assert pretended['trained'] == rows
     with pytest.raises(UserError, match=r'ratio_0\.2 with steps \d+, not \d+;'):
-        invoke(*words, '--pretrain-steps', 200)
+        invoke(*words, '--steps', 200)
+
+
+def test_seeds_are_rows_of_their_own(pretended, world, tmp_path) -> None:
+    words = ['simmim', '--axis', 'area', '--data', world, '--out', tmp_path]
+    code, record = invoke(*words, '--seed', 1, '--seed', 2)
+    assert code == 0
+    found = [(row['row'], row['seed']) for row in record['rows']]
+    assert found == [('area_masked', 1), ('area_all', 1), ('area_masked', 2), ('area_all', 2)]
+    first, second, report = pretended['commands']
+    for command, seed in ((first, '1'), (second, '2')):
+        assert command[command.index('--seed') + 1] == seed
+        assert f'seed{seed}' in command[1]
+    assert report[report.index('--order') + 1] == 'area_masked,area_all'
 
 
 def test_a_row_that_fails_does_not_stop_the_others(pretended, world, tmp_path) -> None:
@@ -175,7 +194,7 @@ def test_pick() -> None:
 def test_a_row_for_real(world, tmp_path) -> None:
     command = 'import sys; from pretrain.commands.ablate import ablate; ablate(sys.argv[1:])'
     words = ['simmim', '--axis', 'area', '--rows', 'area_all', '--tasks', 'segmentation',
-             '--data', world, '--out', tmp_path, '--pretrain-steps', 1, '--finetune-steps', 2,
+             '--data', world, '--out', tmp_path, '--steps', 3, '--finetune-steps', 2,
              '--json']  # fmt: skip
     done = subprocess.run(
         [sys.executable, '-c', command, *map(str, words)],
@@ -187,3 +206,7 @@ def test_a_row_for_real(world, tmp_path) -> None:
     text = Path(record['report']).with_suffix('.md').read_text()
     assert '| area_all | 81.7 (recalled) |' in text
     assert '*area_all*' in text  # its reconstructions
+    assert 'Shortened: 3 pre-training steps in place of 400' in text
+    saved = torch.load(record['rows'][0]['checkpoint'], weights_only=False)
+    assert saved['meta']['iter'] == 3
+    assert saved['meta']['mimbench']['note'].startswith('Shortened: 3 pre-training')

@@ -59,7 +59,7 @@ def test_a_recipes_masker_and_a_picture(tmp_path) -> None:
     text = run('--config', str(config), '--out', str(out), '--examples', '3', '--samples', '5')
     assert text.endswith(f'{out}\n')
     with Image.open(out) as picture:
-        assert picture.size == (5 * (192 + 6) + 6, 192 + 16 + 12)
+        assert picture.size == (5 * (192 + 6) + 6, 192 + 18 + 12)
 
 
 @pytest.mark.parametrize(
@@ -91,3 +91,10 @@ def test_mistakes_are_one_line_and_leave_nothing(tmp_path, monkeypatch, argument
     assert message in str(caught.value)
     assert '\n' not in str(caught.value)
     assert {path.name for path in tmp_path.iterdir()} == texts.keys()
+
+
+def test_the_masker_of_a_recipe_has_the_sizes_of_its_backbone() -> None:
+    """No recipe of ours says them twice: Swin has patches of 4 px at 192, masks of 32."""
+    found = json.loads(run('--config', 'configs/pretrain/simmim.py', '--samples', '20', '--json'))
+    assert (found['masker']['img_size'], found['masker']['patch_size']) == (192, 4)
+    assert found['grid'] == [48, 48] and found['ratio'] == pytest.approx(22 / 36)

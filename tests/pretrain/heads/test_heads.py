@@ -5,8 +5,8 @@ import torch
 
 from mim_backbones.backbones.layers.patches import PatchSplitting
 from pretrain.heads.inverse_swin import InverseSwinHead
-from pretrain.heads.mlp import MLPHead
-from pretrain.heads.pixel_shuffle import PixelShuffleHead
+from pretrain.heads.pixel_shuffle import MLPHead, PixelShuffleHead
+from pretrain.images.preprocessor import Normalise
 from pretrain.methods.simmim import SimMIM
 
 VIT = {
@@ -29,7 +29,7 @@ def batch(model: SimMIM) -> tuple[torch.Tensor, torch.Tensor]:
     side = model.backbone.grid[0] * model.backbone.patch_size
     mask = torch.zeros(2, *model.backbone.grid, dtype=torch.bool)
     mask[:, : model.backbone.grid[0] // 2] = True
-    return torch.randn(2, 3, side, side), mask
+    return torch.rand(2, 3, side, side), mask
 
 
 @pytest.mark.parametrize('backbone', [VIT, SWIN], ids=['vit', 'swin'])
@@ -41,7 +41,7 @@ def test_each_head_trains_on_each_encoder(backbone, head: str) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     losses = []
     for _ in range(4):
-        loss = model.loss(image, mask)['loss']
+        loss = model(image, mask, mode='loss')['loss']
         losses.append(float(loss.detach()))
         optimizer.zero_grad()
         loss.backward()
@@ -57,34 +57,35 @@ def test_each_head_trains_on_each_encoder(backbone, head: str) -> None:
     {'type': 'ColourClusters', 'palette': 6, 'reduce': 4},
 ])  # fmt: skip
 @pytest.mark.parametrize('backbone', [VIT, SWIN], ids=['vit', 'swin'])
-@pytest.mark.parametrize('area', ['masked', 'all'])
-def test_the_head_follows_the_target(backbone, target, area: str) -> None:
-    model = SimMIM(backbone, target, area=area)
-    for palette in model.target.buffers():  # as a checkpoint's weights fill it in
-        palette.uniform_()
+@pytest.mark.parametrize('selector', ['masked', 'all', 'visible'])
+def test_the_head_follows_the_target(backbone, target, selector: str) -> None:
+    model = SimMIM(backbone, target, selector=selector)
+    for name, palette in model.target.named_buffers():  # as a checkpoint's weights fill it in
+        if name == 'palette':
+            palette.uniform_()
     image, mask = batch(model)
     pred = model.predict(image, mask)
     side = image.shape[-1] // model.target.stride
-    assert pred.shape == (2, model.target.channels, side, side)
-    loss = model.loss(image, mask)['loss']
+    assert pred.shape == (2, model.target.width, side, side)
+    loss = model(image, mask, mode='loss')['loss']
     loss.backward()
     assert loss.isfinite()
-    assert model.target.pixels(pred, model.target_view(image)).shape == (2, 3, side, side)
+    assert model.target.pixels(pred, image).shape == (2, 3, side, side)
 
 
-def test_area_and_losses_are_entries_of_the_model() -> None:
+def test_selectors_and_losses_are_entries_of_the_model() -> None:
     model = SimMIM(VIT).eval()
     image, mask = batch(model)
-    error = model.predict(image, mask) - image
+    error = model.predict(image, mask) - Normalise()(image)
     pairs = {
         ('l1', 'masked'): error[:, :, :16].abs().mean(),
         ('l2', 'all'): error.square().mean(),
         ('smooth_l1', 'all'): torch.nn.functional.smooth_l1_loss(error, 0 * error, beta=0.5),
     }
-    for (loss, area), expected in pairs.items():
-        other = SimMIM(VIT, loss=loss, area=area, beta=0.5).eval()
+    for (loss, selector), expected in pairs.items():
+        other = SimMIM(VIT, loss=loss, selector=selector, beta=0.5).eval()
         other.load_state_dict(model.state_dict())
-        found = other.loss(image, mask)['loss']
+        found = other(image, mask, mode='loss')['loss']
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -92,11 +93,13 @@ def test_area_and_losses_are_entries_of_the_model() -> None:
     ({'head': {'type': 'MLPHead', 'in_dim': 768}}, 'in_dim=768 in the config, but MIMViT has 16'),
     ({'head': {'type': 'MLPHead', 'stride': 32}}, r'stride=32 .* MIMViT on PixelTarget needs 16'),
     ({'head': {'type': 'PixelShuffleHead', 'channels': 9}}, 'channels=9 .* PixelTarget has 3'),
-    ({'target': {'type': 'PixelTarget', 'reduce': 32}}, 'per 32 px, MIMViT a token per 16'),
+    ({'target': {'type': 'PixelTarget', 'reduce': 32}}, 'has a 1x1 grid, MIMViT 2x2 tokens'),
+    ({'target': {'type': 'PixelTarget', 'reduce': 5}}, 'per 5 px, .* not divide the 32x32 px of'),
     ({'target': {'type': 'PixelTarget', 'reduce': 4}, 'head': INVERSE}, '8 times finer .* 4 times'),
     ({'loss': 'cross_entropy'}, r"loss='cross_entropy'; known: l1, l2, smooth_l1"),
     ({'target': {'type': 'ColourBins'}, 'loss': 'l1'}, r"loss='l1'; known: cross_entropy"),
-    ({'area': 'visible'}, r"area='visible'; known: masked, all"),
+    ({'selector': 'some'}, r"selector='some'; known: masked, all, visible"),
+    ({'with_cls': True}, 'with_cls needs a CLS token'),
 ])  # fmt: skip
 def test_parts_that_do_not_fit_are_refused_with_both_numbers(options, message: str) -> None:
     with pytest.raises(ValueError, match=message):

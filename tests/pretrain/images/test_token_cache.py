@@ -1,5 +1,6 @@
 """Token ids on file: written once, read beside the same crop, refused where they do not fit."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,17 @@ from PIL import Image
 
 from mim_backbones.errors import UserError
 from pretrain.commands.tokenize import tokenize
-from pretrain.images.dataset import load_image
-from pretrain.images.token_cache import CachedTokenImages, CachedTokens, read_token_cache
+from pretrain.images.dataset import UnlabelledImages
+from pretrain.images.decode import load_image
+from pretrain.images.token_cache import read_token_cache
 from pretrain.methods.beit import BEiT
-from pretrain.targets.frozen import FrozenTokenizer
+from pretrain.targets.frozen import Frozen
+from pretrain.targets.tokens import CachedTokens
 from pretrain.tokenizers.trained import load_tokenizer
 from pretrain.tokenizers.vqkd import VQKDTokenizer
+from tests.pretrain.small import bound
 
-MASKER = dict(type='RandomPatchMasker', img_size=32, patch_size=8, unit_px=8)
+MASKER = dict(type='RandomPatchMasker', unit_px=8)
 VIT = dict(type='mim_backbones.MIMViT', arch=dict(embed_dim=16, depth=1, num_heads=2),
            img_size=32, patch_size=8, qkv_bias='qv')  # fmt: skip
 
@@ -40,7 +44,7 @@ def tokenizer(tmp_path: Path) -> Path:
     net = VQKDTokenizer(**model)
     net.quantize.started.fill_(True)
     path = tmp_path / 'tokenizer.pth'
-    record = dict(method='VQKD', backbone=model['backbone'], model=model)
+    record = dict(method='VQKD', backbone=model['backbone'], model=dict(model, type='VQKD'))
     torch.save({'state_dict': net.state_dict(), 'meta': {'mimbench': record}}, path)
     return path
 
@@ -54,27 +58,36 @@ def cached(images: Path, tokenizer: Path, tmp_path: Path) -> Path:
     return tmp_path / 'ids.npz'
 
 
+def dataset(images: Path, file: Path) -> UnlabelledImages:
+    data = UnlabelledImages(str(images), MASKER, jitter=0.4, interpolation='bicubic')
+    return bound(data, known=CachedTokens(str(file)).known)
+
+
 def test_ids_are_those_of_the_view_beside_them(images, tokenizer, cached) -> None:
-    net = FrozenTokenizer(load_tokenizer(tokenizer))
-    data = CachedTokenImages(str(images), 32, MASKER, str(cached))
+    net = load_tokenizer(tokenizer)
+    data = dataset(images, cached)
     assert len({tuple(data[(0, (0, 0, k))]['mask'].flatten().tolist()) for k in range(4)}) > 1
     for index, path in enumerate(data.files):
         item = data[(index, (0, 0, 0))]
-        assert torch.equal(item['image'], load_image(path, 32, 'bicubic'))
-        assert item['token_ids'].dtype == torch.int64
-        assert torch.equal(item['token_ids'], net(item['image'][None].float() / 255)[0])
+        assert torch.equal(item['image'], load_image(path, 32, 'bicubic'))  # as it is, unflipped
+        assert item['target_ids'].dtype == torch.int64
+        assert torch.equal(item['target_ids'], net.encode(item['image'][None].float() / 255)[0])
 
 
 def test_a_model_trains_on_them_and_remembers_the_tokenizer(images, tokenizer, cached) -> None:
     target = dict(type='CachedTokens', file=str(cached))
-    model = BEiT({**VIT, 'mask_token': True}, target, codes=8)
-    wanted = FrozenTokenizer(load_tokenizer(tokenizer)).fingerprint()
-    assert torch.equal(model.tokenizer_digest, wanted)
-    item = CachedTokenImages(str(images), 32, MASKER, str(cached))[(0, (0, 0, 0))]
-    batch = model.data_preprocessor({k: item[k][None] for k in ('image', 'mask', 'token_ids')})
+    model = BEiT({**VIT, 'mask_token': True}, target)
+    wanted = Frozen(load_tokenizer(tokenizer)).fingerprint()
+    assert torch.equal(model.target.fingerprint, wanted)
+    data = UnlabelledImages(str(images), MASKER, jitter=0.4, interpolation='bicubic')
+    model.bind(data)
+    item = data[(0, (0, 0, 0))]
+    batch = model.data_preprocessor({k: item[k][None] for k in ('image', 'mask', 'target_ids')})
     model(**batch, mode='loss')['loss'].backward()
-    with pytest.raises(UserError, match='use the dataset CachedTokenImages'):
-        CachedTokens(str(cached)).encode(item['image'])
+    with pytest.raises(UserError, match='the data set brings its ids'):
+        model.target(item['image'])
+    with pytest.raises(ValueError, match=r'ids\.npz gives a 4x4 grid, MIMViT has 2x2 tokens'):
+        BEiT({**VIT, 'mask_token': True, 'img_size': 16}, target)
 
 
 def test_unreadable_images_are_skipped_and_named(images, tokenizer, tmp_path) -> None:
@@ -83,7 +96,7 @@ def test_unreadable_images_are_skipped_and_named(images, tokenizer, tmp_path) ->
     out = tmp_path / 'ids.npz'
     result = CliRunner().invoke(tokenize, [str(tokenizer), str(images), '--out', str(out)])
     assert '3 images, 1 of them unreadable' in result.output
-    item = CachedTokenImages(str(images), 32, MASKER, str(out))[(0, (0, 0, 0))]
+    item = dataset(images, out)[(0, (0, 0, 0))]
     assert item['skipped'] == str(bad)
 
 
@@ -96,4 +109,14 @@ def test_mistakes(images, cached, tmp_path) -> None:
         read_token_cache(damaged)
     Image.new('RGB', (40, 40)).save(images / 'new.png')
     with pytest.raises(UserError, match=r'lack 1 of 4 images, new\.png first'):
-        CachedTokenImages(str(images), 32, MASKER, str(cached))
+        dataset(images, cached)
+
+
+def test_the_command_says_in_json_what_it_wrote(images, tokenizer, tmp_path) -> None:
+    out = tmp_path / 'ids.npz'
+    words = [str(tokenizer), str(images), '--out', str(out), '--json']
+    result = CliRunner().invoke(tokenize, words, catch_exceptions=False)
+    record = json.loads(result.stdout[result.stdout.index('{') :])
+    assert (record['images'], record['unreadable']) == (3, 0)
+    assert (record['grid'], record['codes'], record['written']) == ([4, 4], 8, str(out))
+    assert record['tokenizer'] == read_token_cache(out).digest.tobytes().hex()

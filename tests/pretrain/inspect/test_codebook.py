@@ -66,7 +66,10 @@ def tokenizer(tmp_path):
     """A started tokenizer as the Runner saves one."""
     model = VQKDTokenizer(VIT, dict(codes=16, dim=4))
     model.train().quantize(model.features(torch.rand(8, 3, 32, 32)))
-    record = {'backbone': VIT, 'model': dict(backbone=VIT, codebook=dict(codes=16, dim=4))}
+    record = {
+        'backbone': VIT,
+        'model': dict(type='VQKD', backbone=VIT, codebook=dict(codes=16, dim=4)),
+    }
     content = {'state_dict': model.state_dict(), 'meta': {'mimbench': record}}
     torch.save(content, tmp_path / 'vqkd.pth')
     return str(tmp_path / 'vqkd.pth')

@@ -11,7 +11,10 @@ from PIL import Image
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from mim_backbones.errors import UserError
 from pretrain.commands.reconstruct import reconstruct as command
-from pretrain.inspect.reconstruction import GREY, choose_images, reconstruct
+from pretrain.images.decode import choose_images
+from pretrain.images.preprocessor import to_unit
+from pretrain.inspect.pictures import GREY
+from pretrain.inspect.reconstruction import load_drawable, reconstruct
 from pretrain.methods.load import load_method
 from pretrain.registry import MODELS, build
 
@@ -30,8 +33,6 @@ MODEL = {
 }
 MASKER = {
     'type': 'RandomPatchMasker',
-    'img_size': 32,
-    'patch_size': 8,
     'unit_px': 16,
     'ratio': 0.5,
 }
@@ -113,7 +114,7 @@ def test_other_files_are_drawn_with_their_recipe(tmp_path, name: str) -> None:
         head = 'decoder.0' if name == 'official' else 'head.project'
         state |= {f'{head}.{key}': value for key, value in model.head.project.state_dict().items()}
     torch.save({'model': state}, tmp_path / 'a.pth')
-    dataset = {'type': 'UnlabelledImages', 'masker': MASKER, 'img_size': 32}
+    dataset = {'type': 'UnlabelledImages', 'masker': MASKER}
     config = Config({'model': MODEL, 'train_dataloader': {'dataset': dataset}})
     loaded = load_method(tmp_path / 'a.pth', config)
     assert loaded.missing == (
@@ -125,15 +126,15 @@ def test_other_files_are_drawn_with_their_recipe(tmp_path, name: str) -> None:
         assert torch.equal(loaded.model.head.project.weight, model.head.project.weight)
 
 
-RECIPE = {'model': MODEL, 'train_dataloader': {'dataset': {'masker': MASKER, 'img_size': 32}}}
+RECIPE = {'model': MODEL, 'train_dataloader': {'dataset': {'masker': MASKER}}}
 
 
 @pytest.mark.parametrize(('change', 'message'), [
     ({'model': None}, 'is no pre-training recipe: it has no model.type'),
     ({'model': {**MODEL, 'backbone': None}}, 'is no pre-training recipe: it has no model.backbone'),
-    ({'train_dataloader': None}, 'it has no train_dataloader.dataset.masker'),
+    ({'train_dataloader': None}, 'it has no train_dataloader.dataset'),
     ({'model': {**MODEL, 'backbone': {**BACKBONE, 'patch_size': 5}}}, 'is not a multiple of 5'),
-    ({'train_dataloader': {'dataset': {'masker': {**MASKER, 'ratio': 2}, 'img_size': 32}}},
+    ({'train_dataloader': {'dataset': {'masker': {**MASKER, 'ratio': 2}}}},
      'ratio 2 is not between 0 and 1'),
 ])  # fmt: skip
 def test_a_recipe_of_nothing_that_can_be_drawn(tmp_path, photos, change, message: str) -> None:
@@ -163,7 +164,7 @@ def test_a_perfect_prediction_looks_like_the_original(kind: str, monkeypatch) ->
     image = squares.repeat_interleave(8, 2).repeat_interleave(8, 3)
     if kind == 'clusters':
         model.target.palette.copy_(colours / 255)
-    ideal = model.target_of(model.data_preprocessor.normalise(image))
+    ideal = model.wanted(to_unit(image)).values
     if kind in ('bins', 'clusters'):
         classes = 8 if kind == 'bins' else 4
         ideal = torch.nn.functional.one_hot(ideal, classes).movedim(-1, -3).float()
@@ -177,7 +178,7 @@ def test_a_perfect_prediction_looks_like_the_original(kind: str, monkeypatch) ->
 def test_a_palette_is_not_looked_for_again(tmp_path) -> None:
     np.save(tmp_path / 'p.npy', np.random.default_rng(0).random((5, 3)))
     target = {'type': 'ColourClusters', 'palette': str(tmp_path / 'p.npy'), 'reduce': 8}
-    record = {**RECORD, 'model': {**MODEL, 'target': target}}
+    record = {**RECORD, 'model': {**MODEL, 'target': target}, 'target': {'width': 5}}
     state = build(MODELS, record['model']).state_dict()
     torch.save({'state_dict': state, 'meta': {'mimbench': record}}, tmp_path / 'a.pth')
     (tmp_path / 'p.npy').unlink()
@@ -186,17 +187,18 @@ def test_a_palette_is_not_looked_for_again(tmp_path) -> None:
 
 
 def test_tokens_cannot_be_drawn(tmp_path) -> None:
-    target = {'type': 'TokenTarget', 'tokenizer': {'type': 'DalleTokenizer'}}
-    record = {**RECORD, 'model': {**MODEL, 'target': target}}
-    with pytest.raises(UserError, match='TokenTarget predicts ids without colours'):
-        load_method(checkpoint(tmp_path / 'a.pth', record=record))
+    model = {**MODEL, 'target': {'type': 'TokenTarget', 'tokenizer': {'type': 'DalleTokenizer'}}}
+    record = {**RECORD, 'model': model, 'target': {'kind': 'ids', 'width': 3, 'stride': 1}}
+    with pytest.raises(UserError, match='SimMIM on ids predicts nothing with colours'):
+        load_drawable(checkpoint(tmp_path / 'a.pth', record=record))
 
 
 @pytest.mark.parametrize(('damage', 'message'), [
     ({'record': 'SimMIM'}, 'records no pre-training method'),
     ({'record': {'backbone': BACKBONE}}, 'records no pre-training method'),
-    ({'without': 'backbone.blocks'}, 'its encoder is not whole'),
-    ({'record': {**RECORD, 'backbone': {**BACKBONE, 'img_size': 64}}}, 'not what it records.*size'),
+    ({'without': 'backbone.blocks'}, 'no known dialect'),
+    ({'record': {**RECORD, 'model': {**MODEL, 'backbone': {**BACKBONE, 'img_size': 64}}}},
+     'not what it records: pos_embed'),
 ])  # fmt: skip
 def test_files_that_restore_nothing(tmp_path, damage: dict, message: str) -> None:
     with pytest.raises(CheckpointError, match=message):

@@ -4,14 +4,13 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from mim_backbones import from_checkpoint
 from mim_backbones.errors import UserError
 from pretrain.methods.beit import BEiT
 from pretrain.methods.beitv2 import BEiTv2
-from pretrain.registry import MODELS
+from tests.pretrain.small import absent_ids
 
 GRID, CODES = 4, 16
 BACKBONE = dict(
@@ -20,41 +19,25 @@ BACKBONE = dict(
     mask_token=True)  # fmt: skip
 
 
-@MODELS.register_module(force=True)
-class BrightnessTokenizer(nn.Module):
-    """The mean of a cell of 4 x 4 pixels, in CODES steps."""
-
-    codes = CODES
-    input_size = 16
-
-    def __init__(self, gain: float = 1.0) -> None:
-        super().__init__()
-        self.gain = nn.Parameter(torch.tensor(gain))
-        self.drop = nn.Dropout(0.5)
-
-    def encode(self, image: Tensor) -> Tensor:
-        mean = self.drop(F.avg_pool2d(image.mean(1), 4)) * self.gain
-        return (mean * CODES).long().clamp(0, CODES - 1)
-
-
 def model(cls: type = BEiTv2, gain: float = 1.0, **options) -> BEiT:
     given = dict(early_layers=2) if cls is BEiTv2 else {}
-    target = dict(type='BrightnessTokenizer', gain=gain)
-    return cls(**{**dict(backbone=BACKBONE, target=target, codes=CODES), **given, **options})
+    tokenizer = dict(type='BrightnessTokenizer', gain=gain)
+    target = dict(type='TokenTarget', tokenizer=tokenizer)
+    return cls(**{**dict(backbone=BACKBONE, target=target), **given, **options})
 
 
 def batch(count: int = 3) -> dict[str, Tensor]:
     mask = torch.rand(count, GRID, GRID) < 0.4
     mask[:, 0, 0] = True
-    return dict(image=torch.randn(count, 3, 32, 32), mask=mask,
-                token_image=torch.rand(count, 3, 16, 16))  # fmt: skip
+    return dict(image=torch.rand(count, 3, 32, 32), mask=mask,
+                target_image=torch.rand(count, 3, 16, 16))  # fmt: skip
 
 
 def test_losses_are_means_over_the_hidden_patches_of_the_batch() -> None:
     method, data = model().eval(), batch()
     found = method(**data, mode='loss')
     assert set(found) == {'loss_mim', 'loss_cls', 'accuracy_mim', 'accuracy_cls'}
-    ids = method.target(data['token_image'])
+    ids = method.target(data['target_image']).values
     tokens = method.patch_tokens(data['image'], data['mask'])
     for branch in ('mim', 'cls'):
         log_p = method.lm_head(tokens[branch]).log_softmax(-1)
@@ -68,8 +51,8 @@ def test_losses_are_means_over_the_hidden_patches_of_the_batch() -> None:
 
 def test_beit_has_one_loss_and_ids_may_be_known() -> None:
     method, data = model(BEiT).eval(), batch()
-    ids = method.target(data['token_image'])
-    known = dict(image=data['image'], mask=data['mask'], token_ids=ids)
+    ids = method.target(data['target_image']).values
+    known = dict(image=data['image'], mask=data['mask'], target_ids=ids)
     assert set(method(**known, mode='loss')) == {'loss', 'accuracy_mim'}
     assert method(**known, mode='loss')['loss'] == method(**data, mode='loss')['loss']
     assert method(**data)['mim'].shape == (int(data['mask'].sum()), CODES)
@@ -98,20 +81,20 @@ def test_every_parameter_learns(shared: bool) -> None:
 def test_the_tokenizer_is_neither_trained_nor_saved_nor_random() -> None:
     method, data = model().train(), batch()
     names = {*method.state_dict(), *dict(method.named_parameters()), *dict(method.named_modules())}
-    assert not any('gain' in name or 'target' in name for name in names)
-    first = method.target(data['token_image'])
+    assert {name for name in names if 'gain' in name or 'target.' in name} == {'target.fingerprint'}
+    first = method.target(data['target_image']).values
     with torch.autocast('cpu', torch.bfloat16):
-        again = method.target(data['token_image'])
+        again = method.target(data['target_image']).values
     assert torch.equal(first, again)
-    assert not method.target.net.training
-    assert not method.target.net.gain.requires_grad
+    assert not method.target.frozen.net.training
+    assert not method.target.frozen.net.gain.requires_grad
 
 
 def test_another_tokenizer_is_refused_on_loading() -> None:
     saved = model().state_dict()
     model().load_state_dict(saved)
-    model(target=None).load_state_dict(saved)
-    with pytest.raises(UserError, match='another tokenizer than'):
+    model(target=absent_ids(CODES)).load_state_dict(saved)
+    with pytest.raises(UserError, match='the ids of another net than'):
         model(gain=2.0).load_state_dict(saved)
 
 
@@ -173,25 +156,35 @@ def test_backbone_of_a_checkpoint_loads_by_itself(tmp_path) -> None:
     tables = {b.rel_pos_bias.relative_position_bias_table.shape for b in own_tables.blocks}
     assert tables == {(11 * 11 + 3, 2)}
     same_grid, _ = from_checkpoint(path, rel_pos_bias='per_block')
-    image = torch.randn(1, 3, 32, 32)
+    image = torch.rand(1, 3, 32, 32)
     ours = method.eval().patch_tokens(image)['mim'].transpose(1, 2).unflatten(2, (4, 4))
-    torch.testing.assert_close(same_grid.eval().forward_tokens(image), ours, atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        same_grid.eval().forward_tokens(method.normalise(image)), ours, atol=1e-6, rtol=0
+    )
+
+
+def tokens_at(size: int) -> dict:
+    return dict(type='TokenTarget', tokenizer=dict(type='BrightnessTokenizer'), input_size=size)
 
 
 @pytest.mark.parametrize(('options', 'message'), [
-    (dict(codes=32), 'the tokenizer has 16 codes, the head predicts 32; set codes=16'),
-    (dict(backbone={**BACKBONE, 'img_size': 40}), r'4x4 grid of ids for its 16 px.*5x5 patches'),
-    (dict(early_layers=5), r'early_layers 5 is not in 1\.\.4'),
+    (dict(target=tokens_at(20)), 'BrightnessTokenizer at 20 px gives a 5x5 grid, MIMViT has 4x4'),
+    (dict(target=dict(type='PixelTarget')), 'PixelTarget gives pixels on a 32x32 grid; BEiTv2'),
+    (dict(target=dict(tokens_at(16), stride=16)), 'gives a 4x4 grid, MIMViT has 2x2 tokens'),
+    (dict(target=dict(type='ColourBins', reduce=8, bins=2), early_layers=5), r'5 is not in 1\.\.4'),
     (dict(cls_start='zeros'), "cls_start='zeros'; known: beit, published"),
     (dict(backbone={**BACKBONE, 'cls_token': False}), 'cls_token=True'),
-    (dict(tokenizer_precision='fp8'), "precision 'fp8'; known: fp32, same"),
+    (dict(target=dict(tokens_at(16), precision='fp8')), "precision 'fp8'; known: fp32, same"),
 ])  # fmt: skip
 def test_what_cannot_be_is_refused(options, message) -> None:
     with pytest.raises(ValueError, match=message):
         model(**options)
 
 
-def test_a_second_view_of_another_grid_is_refused() -> None:
-    data = {**batch(), 'token_image': torch.rand(3, 3, 32, 32)}
-    with pytest.raises(UserError, match=r'8x8 grid of ids.*4x4 patches; change token_size'):
-        model()(**data, mode='loss')
+def test_the_tokenizer_sees_what_gives_the_student_s_grid() -> None:
+    for side in (32, 48):
+        method = model(backbone={**BACKBONE, 'img_size': side})
+        assert method.target.view == (side // 2, 'bicubic')  # cells of 4 px for patches of 8
+        assert method.target.grid == (side // 8, side // 8)
+    resized = method.target(torch.rand(1, 3, 48, 48)).values  # of whoever brings no second view
+    assert resized.shape == (1, 6, 6)

@@ -4,6 +4,7 @@ from mmengine.registry import DefaultScope
 
 from mim_backbones.errors import UserError
 from pretrain.methods.simmim import SimMIM
+from tests.pretrain.small import VIT
 
 
 def simmim(
@@ -41,17 +42,27 @@ def test_cut_start_is_the_released_pre_training_start() -> None:
 )
 def test_masks_that_do_not_fit(mask, message) -> None:
     with pytest.raises(UserError, match=message):
-        simmim(32, 1, 2, 32, 8)(torch.randn(2, 3, 32, 32), mask, mode='loss')
+        simmim(32, 1, 2, 32, 8)(torch.rand(2, 3, 32, 32), mask, mode='loss')
 
 
 def test_loss_draws_nothing_and_only_the_hidden_part_counts() -> None:
     model = simmim(32, 1, 2, 32, 8).eval()
-    image, mask = torch.randn(2, 3, 32, 32), torch.zeros(2, 4, 4, dtype=torch.bool)
+    image, mask = torch.rand(2, 3, 32, 32), torch.zeros(2, 4, 4, dtype=torch.bool)
     mask[:, 1:3] = True
-    assert torch.equal(model.loss(image, mask)['loss'], model.loss(image, mask)['loss'])
+    found = model(image, mask, mode='loss')['loss']
+    assert torch.equal(found, model(image, mask, mode='loss')['loss'])
     pred = model.predict(image, mask)
-    by_hand = (pred - image)[:, :, 8:24].abs().mean()
-    torch.testing.assert_close(model.loss(image, mask)['loss'], by_hand, atol=1e-5, rtol=1e-5)
+    expected = (pred - model.normalise(image))[:, :, 8:24].abs().mean()
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_statistics_belong_to_the_model() -> None:
+    """Images are in [0, 1]; the backbone sees them as the model was told."""
+    plain = SimMIM(VIT, mean=(0.5,) * 3, std=(0.5,) * 3).eval()
+    image = torch.rand(1, 3, 32, 32)
+    expected = plain.head(plain.backbone.forward_tokens(2 * image - 1))
+    torch.testing.assert_close(plain.predict(image, None), expected)
+    assert not any('normalise' in key for key in plain.state_dict())
 
 
 @pytest.mark.parametrize('scope', ['mmengine', 'mim_backbones'])

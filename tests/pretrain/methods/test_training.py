@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+
+from tests.pretrain.small import write_blobs
 
 ROOT = Path(__file__).parents[3]
 TINY = [
-    'model.backbone.img_size=32', 'train_dataloader.dataset.img_size=32',
-    'train_dataloader.dataset.masker.img_size=32', 'train_dataloader.batch_size=8',
+    'model.backbone.img_size=32', 'train_dataloader.batch_size=8',
     'train_dataloader.sampler.samples_per_epoch=32',
     'train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False',
     'auto_scale_lr.base_batch_size=8', 'default_hooks.logger.interval=1',
@@ -27,15 +27,16 @@ pytestmark = pytest.mark.slow
 def images(tmp_path_factory):
     """32 pictures of soft blobs: neighbouring pixels tell about hidden ones."""
     folder = tmp_path_factory.mktemp('images')
-    rng = np.random.default_rng(0)
-    for i in range(32):
-        coarse = rng.integers(0, 255, (3, 3, 3), dtype=np.uint8)
-        Image.fromarray(coarse).resize((40, 40), Image.Resampling.BICUBIC).save(folder / f'{i}.png')
-    return folder
+    return write_blobs(folder, 32)
 
 
-def train(work_dir: Path, images: Path, *options: str, processes: int = 0, arguments=()):
-    launch = [sys.executable, str(ROOT / 'tools/train.py'), 'configs/pretrain/simmim_demo.py']
+DEMO = 'configs/pretrain/simmim_demo.py'
+
+
+def train(
+    work_dir: Path, images: Path, *options: str, processes: int = 0, arguments=(), recipe=DEMO
+):
+    launch = [sys.executable, str(ROOT / 'tools/train.py'), str(recipe)]
     environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
     if processes:
         launch = ['bash', 'tools/dist_train.sh', 'configs/pretrain/simmim_demo.py', str(processes)]
@@ -101,15 +102,37 @@ def test_two_gloo_processes_take_the_step_of_one(images, tmp_path) -> None:
     assert same(weights(tmp_path / 'one'), weights(tmp_path / 'two'), tolerance=2e-6)
 
 
+@pytest.mark.parametrize('loss', ['smooth_l1', 'cosine', 'l2'])
+def test_simmim_learns_the_features_of_a_teacher(images, tmp_path, loss: str) -> None:
+    """A target of another kind is a change of the recipe: nothing of SimMIM's file."""
+    recipe = tmp_path / 'features.py'
+    recipe.write_text(f"""
+_base_ = ['{ROOT}/configs/pretrain/simmim_demo.py']
+model = dict(
+    loss='{loss}',
+    target=dict(
+        _delete_=True, type='FeatureTarget', norm='layer',
+        teacher=dict(
+            type='BackboneTeacher', random_weights=True,
+            backbone=dict(type='mim_backbones.MIMViT', patch_size=8,
+                          arch=dict(embed_dim=32, depth=1, num_heads=2)))))
+""")
+    result = train(tmp_path / 'run', images, 'train_cfg.max_epochs=6', recipe=recipe)
+    epochs = np.reshape(losses(result), (6, 4)).mean(1)
+    assert epochs[-1] < 0.9 * epochs[0]
+    state = weights(tmp_path / 'run')
+    assert [name for name in state if name.startswith('target')] == ['target.fingerprint']
+
+
 def test_bad_images_are_skipped_named_and_limited(images, tmp_path) -> None:
     folder = tmp_path / 'images'
     folder.mkdir()
     for path in images.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
-    (folder / '7.png').write_bytes(b'not a picture')
+    (folder / '007.png').write_bytes(b'not a picture')
     allowed = train(tmp_path / 'a', folder, 'train_cfg.max_epochs=1', 'custom_hooks.0.limit=0.05')
     losses(allowed)
-    assert f'skipped {folder}/7.png' in allowed.stdout + allowed.stderr
+    assert f'skipped {folder}/007.png' in allowed.stdout + allowed.stderr
     refused = train(tmp_path / 'b', folder, 'train_cfg.max_epochs=1')
     assert refused.returncode != 0
     assert (
@@ -131,7 +154,8 @@ def test_broken_weights_are_not_saved(images, tmp_path) -> None:
     (['train_dataloader.dataset.root=/no/such/folder'], 'folder /no/such/folder is not there'),
     (['train_dataloader.batchsize=4'], "did you mean 'batch_size'"),
     (['train_dataloader.dataset.masker.unit_px=20'], 'must divide each other'),
-    (['train_dataloader.dataset.img_size=64'], 'a mask of 4x4 cells for an image of 8x8, 8 px'),
+    (['train_dataloader.dataset.img_size=64'], 'img_size=64 in the config, but MIMViT has 32;'),
+    (['train_dataloader.dataset.masker.patch_size=4'], 'patch_size=4 in the config, but MIMViT'),
     (['model.backbone.mask_token=False'], 'a mask needs a backbone with mask_token=True'),
     (['optim_wrapper.optimizer.type=AdamWW'], "nothing is registered as 'AdamWW'"),
 ])  # fmt: skip

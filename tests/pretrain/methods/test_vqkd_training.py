@@ -22,13 +22,13 @@ model = dict(
     backbone=dict(arch=vit, img_size=32, patch_size=8),
     codebook=dict(codes=32, dim=8),
     decoder=dict(arch=dict(embed_dim=32, depth=1, num_heads=2)),
-    teacher=dict(
-        _delete_=True, type='BackboneTeacher', random_weights=True, input_size=32,
+    target=dict(teacher=dict(
+        _delete_=True, type='BackboneTeacher', random_weights=True,
         backbone=dict(type='mim_backbones.MIMViT', patch_size=8,
-                      arch=dict(embed_dim=32, depth=1, num_heads=2))))
+                      arch=dict(embed_dim=32, depth=1, num_heads=2)))))
 train_dataloader = dict(
     batch_size=16, num_workers=0, persistent_workers=False,
-    sampler=dict(samples_per_epoch=48), dataset=dict(root='IMAGES', img_size=32))
+    sampler=dict(samples_per_epoch=48), dataset=dict(root='IMAGES'))
 auto_scale_lr = dict(enable=False)
 optim_wrapper = dict(precision='fp32', optimizer=dict(lr=1e-3))
 param_scheduler = [
@@ -38,8 +38,8 @@ train_cfg = dict(max_epochs=4)
 default_hooks = dict(
     logger=dict(interval=1), checkpoint=dict(interval=1, max_keep_ckpts=9))
 custom_hooks = [
-    dict(type='SkippedImages'), dict(type='SeededSteps'), dict(type='FiniteLoss'),
-    dict(type='MethodRecord'), dict(type='CodebookHealthHook', interval=1)]
+    dict(type='SkippedImages'), dict(type='BindData'), dict(type='SeededSteps'),
+    dict(type='FiniteLoss'), dict(type='MethodRecord'), dict(type='CodebookHealthHook', interval=1)]
 """
 pytestmark = pytest.mark.slow
 

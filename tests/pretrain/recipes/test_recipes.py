@@ -1,32 +1,38 @@
-"""Every SimMIM recipe builds in the Runner and trains a step: its geometry, a small model."""
+"""Every recipe and every row of a study builds in the Runner and trains a step.
+
+Its geometry, its target, its head; a small model. What a user fits or has is brought along.
+"""
 
 import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from PIL import Image
 
+from mim_backbones.errors import UserError
 from mim_backbones.registry import MODELS
 from mim_backbones.training.config import read_config
 from mim_backbones.training.launch import build_runner
-from pretrain.ablation.row import row_config
-from pretrain.ablation.study import find_study
-from pretrain.tokenizers.dalle import encoder_blocks
+from pretrain.ablation.row import config_text
+from pretrain.ablation.study import find_study, study_files
+from tests.pretrain.small import ARCH, TEACHER, TOKENIZER, write_blobs, write_dalle
 
 ROOT = Path(__file__).parents[3]
-RECIPES = sorted((ROOT / 'configs/pretrain').glob('simmim*.py'))
-STUDY = find_study('simmim')
-ROWS = sorted(STUDY.folder.glob('*.py'))
-AT_TIERS = [
-    (tier, row) for axis in STUDY.axes.values() for tier in axis.at for row in axis.at[tier]
-]
+RECIPES = sorted((ROOT / 'configs/pretrain').glob('*.py'))
+STUDIES = [find_study(method) for method in study_files()]
+ROWS = [
+    pytest.param(study, None, row, id=row)
+    for study in STUDIES for axis in study.axes.values() for row in axis.rows
+] + [
+    pytest.param(study, study.tiers[tier], row, id=f'{tier} {row}')
+    for study in STUDIES for axis in study.axes.values()
+    for tier in axis.at for row in axis.at[tier]
+]  # fmt: skip
 SMALL = {
     'MIMSwin': {'embed_dim': 8, 'depths': (1, 2, 1, 1), 'num_heads': (1, 1, 2, 2)},
-    'MIMViT': {'embed_dim': 32, 'depth': 2, 'num_heads': 2},
+    'MIMViT': {'embed_dim': 16, 'depth': 10, 'num_heads': 2},
 }
 
 
@@ -38,34 +44,26 @@ def _unformatted_logs(monkeypatch) -> None:
 
 @pytest.fixture(scope='module')
 def images(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp('images')
-    rng = np.random.default_rng(0)
-    for i in range(4):
-        noise = rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)
-        Image.fromarray(noise).resize((256, 256)).save(folder / f'{i}.jpg')
-    return folder
+    return write_blobs(tmp_path_factory.mktemp('images'), px=256)
 
 
-def bring_files(cfg: Config, folder: Path) -> None:
-    """What a user fits or has: a palette, DALL-E's encoder."""
-    target = cfg.model.target
+def bring_files(model: Any, folder: Path) -> None:
+    """What a user fits or has: a palette, DALL-E's encoder, a tokenizer, a teacher."""
+    target = model.get('target', {})
     if 'palette' in target:
         target.palette = str(folder / 'palette.json')
         (folder / 'palette.json').write_text(json.dumps({'centres': [[0, 0, 0], [1, 0.5, 0]]}))
-    if 'tokenizer' in target:
-        sizes = {
-            'blocks.input.weight': torch.zeros(4, 3, 7, 7),
-            'blocks.group_1.block_1': torch.zeros(1),
-            'blocks.output.conv.weight': torch.zeros(16, 32, 1, 1),
-        }
-        state = encoder_blocks(sizes).state_dict()
-        target.tokenizer.checkpoint = str(folder / 'encoder.pth')
-        torch.save({f'blocks.{key}': value for key, value in state.items()},
-                   folder / 'encoder.pth')  # fmt: skip
+    if target.get('tokenizer', {}).get('type') == 'DalleTokenizer':
+        target.tokenizer.checkpoint = str(write_dalle(folder / 'encoder.pth'))
+    elif 'tokenizer' in target:
+        target.tokenizer = {**TOKENIZER, 'patch_size': model.backbone.patch_size}
+    if 'teacher' in target:
+        patch = model.backbone.patch_size
+        target.teacher = {**TEACHER, 'backbone': {**TEACHER['backbone'], 'patch_size': patch}}
 
 
-def train_a_step(path: Path, images: Path, out: Path) -> None:
-    """One step of two images; model and head of the recipe's kind, but quick on one core."""
+def shrunk(path: Path, images: Path, out: Path, options: dict[str, Any] | None = None) -> Config:
+    """One step of two images; parts of the recipe's kind, but quick on one core."""
     cfg = read_config(
         path,
         {
@@ -76,43 +74,84 @@ def train_a_step(path: Path, images: Path, out: Path) -> None:
             'train_dataloader.sampler.samples_per_epoch': 2,
             'train_cfg.max_epochs': 1,
             'optim_wrapper.precision': 'fp32',
+            **(options or {}),
         },
     )
     cfg.work_dir = str(out)
     cfg.visualizer = {'type': 'Visualizer', 'name': out.name, 'vis_backends': []}
     cfg.model.backbone.arch = SMALL[cfg.model.backbone.type.rpartition('.')[2]]
-    if 'arch' in cfg.model.head:
+    if 'arch' in cfg.model.get('head', {}):
         cfg.model.head.arch = SMALL['MIMSwin']
-    bring_files(cfg, out)
+    if 'early_layers' in cfg.model:
+        cfg.model.early_layers = min(cfg.model.early_layers, 9)
+    if 'decoder' in cfg.model:
+        cfg.model.decoder.arch = {**ARCH, 'depth': cfg.model.decoder.arch.depth}
+    bring_files(cfg.model, out)
+    return cfg
+
+
+def train_a_step(cfg: Config) -> None:
     runner = build_runner(cfg)
     before = {name: value.clone() for name, value in runner.model.state_dict().items()}
     runner.train()
     assert runner.iter == 1
     after: dict[str, Any] = runner.model.state_dict()
-    moved = {name for name, value in before.items() if not torch.equal(value, after[name])}
-    assert any(name.startswith('backbone.') for name in moved)
-    assert any(name.startswith('head.') for name in moved)
     assert all(torch.isfinite(value).all() for value in after.values())
+    groups = runner.optim_wrapper.optimizer.param_groups
+    assert sum(len(g['params']) for g in groups) == len(list(runner.model.parameters()))
+    moved = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    if cfg.model.type == 'VQKD':
+        assert {'quantize.codebook', 'quantize.started'} <= moved
+    elif cfg.param_scheduler and not cfg.param_scheduler[0].get('start_ratio'):
+        assert not moved  # its warm-up starts at a rate of 0
+    else:
+        assert {'backbone', 'head'} <= {name.partition('.')[0] for name in moved}
 
 
 @pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
 def test_recipe(path, images, tmp_path) -> None:
-    train_a_step(path, images, tmp_path)
+    train_a_step(shrunk(path, images, tmp_path))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('path', ROWS, ids=lambda path: path.stem)
-def test_ablation_row(path, images, tmp_path) -> None:
-    train_a_step(path, images, tmp_path)
+@pytest.mark.parametrize(('study', 'tier', 'row'), ROWS)
+def test_row_of_a_study(study, tier, row, images, tmp_path) -> None:
+    path = tmp_path / 'row.py'
+    path.write_text(config_text(tier.recipe if tier else study.recipe, study.changes(row, tier)))
+    train_a_step(shrunk(path, images, tmp_path))
+
+
+@pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
+def test_no_recipe_says_a_size_twice(path) -> None:
+    """Image and patch size stand in the backbone alone."""
+    cfg = read_config(path)
+    assert {'img_size', 'patch_size'} <= set(cfg.model.backbone)
+    text = str({key: cfg[key] for key in ('train_dataloader', 'custom_hooks')})
+    assert not any(word in text for word in ('img_size', 'patch_size', 'token_size', 'input_size'))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(('tier', 'row'), AT_TIERS)
-def test_ablation_row_at_a_tier(tier, row, images, tmp_path) -> None:
-    size = STUDY.tiers[tier]
-    path = tmp_path / f'{row}.py'
-    path.write_text(row_config(STUDY.row_file(row, size).read_text(), size.base))
-    train_a_step(path, images, tmp_path)
+@pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
+def test_another_image_size_is_one_option(path, images, tmp_path) -> None:
+    """--cfg-options model.backbone.img_size=96: mask, views, head and target follow."""
+    cfg = shrunk(path, images, tmp_path, {'model.backbone.img_size': 96})
+    runner = build_runner(cfg)
+    runner.train()
+    item = runner.train_dataloader.dataset[(0, (0, 0, 0))]
+    assert item['image'].shape[1:] == (96, 96)
+    if 'target_image' in item:  # DALL-E's cells are 8 px, the student's patches 16
+        assert item['target_image'].shape[1:] == (48, 48)
+
+
+@pytest.mark.parametrize('option', [
+    'train_dataloader.dataset.img_size', 'train_dataloader.dataset.masker.img_size',
+    'train_dataloader.dataset.masker.patch_size',
+])  # fmt: skip
+def test_a_contradiction_is_one_line_before_anything_is_trained(option, images, tmp_path) -> None:
+    cfg = shrunk(ROOT / 'configs/pretrain/simmim.py', images, tmp_path, {option: 64})
+    with pytest.raises(UserError, match=r'_size=64 in the config, but MIMSwin has \d+; leave'):
+        build_runner(cfg).train()
+    assert not list(tmp_path.glob('*.pth'))
 
 
 @pytest.mark.parametrize(('name', 'window'), [

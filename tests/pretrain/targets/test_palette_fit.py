@@ -12,8 +12,7 @@ from PIL import Image
 
 from mim_backbones.errors import UserError
 from pretrain.commands.palette import palette
-from pretrain.targets.palette import read_palette
-from pretrain.targets.palette_fit import fit_palette
+from pretrain.targets.palette import fit_palette, read_palette
 
 
 def test_two_groups_by_hand() -> None:
@@ -48,7 +47,7 @@ def test_as_many_colours_as_there_are_fit_exactly() -> None:
 
 def test_threads_change_nothing() -> None:
     code = (
-        'import numpy as np; from pretrain.targets.palette_fit import fit_palette\n'
+        'import numpy as np; from pretrain.targets.palette import fit_palette\n'
         'p = np.random.default_rng(0).integers(0, 256, (20000, 3)).astype(np.uint8)\n'
         'print(fit_palette(p, 64).centres.tobytes().hex())'
     )

@@ -8,33 +8,41 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mim_backbones.errors import UserError
-from pretrain.images.preprocessor import ImagePreprocessor
-from pretrain.targets.base import Target
-from pretrain.targets.colour_bins import ColourBins
-from pretrain.targets.colour_clusters import ColourClusters
-from pretrain.targets.normalised import NormalisedTarget, box_sum
-from pretrain.targets.pixel import PixelTarget
+from pretrain.images.preprocessor import to_unit
+from pretrain.targets.base import Student, Target
+from pretrain.targets.colours import ColourBins, ColourClusters
+from pretrain.targets.pixels import NormalisedTarget, PixelTarget, box_sum
+
+PLAIN = {'mean': (0.0,), 'std': (1.0,)}  # as it comes
 
 
 def test_reduced_pixels_are_means_of_areas() -> None:
     image = torch.arange(16.0).view(1, 1, 4, 4)
-    assert PixelTarget(reduce=2, channels=1)(image).flatten().tolist() == [2.5, 4.5, 10.5, 12.5]
-    assert PixelTarget()(image) is image
+    assert PixelTarget(reduce=2, **PLAIN, channels=1)(image).values.flatten().tolist() == [
+        2.5,
+        4.5,
+        10.5,
+        12.5,
+    ]
+    assert torch.equal(PixelTarget(**PLAIN)(image).values, image)
+    red = PixelTarget()(torch.rand(1, 3, 4, 4).fill_(0.5)).values[0, 0, 0, 0]
+    assert float(red) == pytest.approx((0.5 - 0.485) / 0.229)
 
 
 @given(st.sampled_from([1, 2, 4, 8, 16, 32]), st.integers(0, 9))
 @settings(max_examples=15, deadline=None)
 def test_reducing_keeps_the_mean_and_the_declared_grid(reduce: int, seed: int) -> None:
     image = torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(seed))
-    target = PixelTarget(reduce)
-    found = target(image)
-    assert found.shape == (2, target.channels, 64 // target.stride, 96 // target.stride)
+    target = PixelTarget(reduce, **PLAIN)
+    target.bind(Student('ViT', (64, 96), 32))
+    found = target(image).values
+    assert found.shape == (2, target.width, *target.grid)
     torch.testing.assert_close(found.mean((2, 3)), image.mean((2, 3)))
 
 
 def test_a_window_of_three_by_hand() -> None:
     image = torch.tensor([[0.0, 3.0, 0.0], [0.0, 0.0, 0.0]]).view(1, 1, 2, 3)
-    found = NormalisedTarget(window=3)(image)
+    found = NormalisedTarget(window=3, **PLAIN)(image).values
     # Corner: 0, 3, 0, 0 has mean 0.75, unbiased variance (9 - 4 * 0.75^2) / 3 = 2.25.
     assert float(found[0, 0, 0, 0]) == pytest.approx(-0.75 / 1.5, abs=1e-6)
     # Middle: 3 and five zeros: mean 0.5, variance (9 - 6 * 0.25) / 5 = 1.5.
@@ -53,30 +61,30 @@ def test_running_sums_are_the_sums_of_windows(window: int, height: int, width: i
 def test_normalising_forgets_scale_and_shift_and_flat_regions_are_zero() -> None:
     image = torch.randn(1, 3, 24, 24)
     target = NormalisedTarget(window=7)
-    torch.testing.assert_close(target(5 * image - 2), target(image), atol=1e-4, rtol=0)
-    flat = target(torch.full((1, 3, 24, 24), 1.2345678))
+    found = target(5 * image - 2).values
+    torch.testing.assert_close(found, target(image).values, atol=1e-4, rtol=0)
+    flat = target(torch.full((1, 3, 24, 24), 1.2345678)).values
     assert flat.abs().max() < 1e-6
 
 
 def test_eight_bins_by_hand() -> None:
     levels = torch.tensor([0, 31, 32, 128, 255]) / 255
-    ids = ColourBins(bins=8)(levels.view(1, 1, 1, 5).expand(1, 3, 1, 5))
+    ids = ColourBins(bins=8)(levels.view(1, 1, 1, 5).expand(1, 3, 1, 5)).values
     assert ids[0, 0, 0].tolist() == [0, 0, 1, 4, 7]
 
 
 @pytest.mark.parametrize('bins', [8, 256])
-def test_normalising_moves_no_grey_level_to_another_bin(bins: int) -> None:
+def test_each_grey_level_is_in_its_own_bin(bins: int) -> None:
     levels = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).expand(1, 3, 16, 16)
-    preprocessor = ImagePreprocessor()
-    ids = ColourBins(bins)(preprocessor.unit(preprocessor.normalise(levels)))
+    ids = ColourBins(bins)(to_unit(levels)).values
     assert torch.equal(ids, levels.long() * bins // 256)
 
 
 def test_a_bin_is_drawn_at_its_centre() -> None:
     target, image = ColourBins(bins=8, reduce=2), torch.rand(2, 3, 8, 8)
-    ids = target(image)
+    ids = target(image).values
     pred = F.one_hot(ids, 8).movedim(-1, 2).flatten(1, 2).float()
-    assert pred.shape[1] == target.channels
+    assert pred.shape[1] == target.width
     drawn = target.pixels(pred, image)
     assert (drawn - F.avg_pool2d(image, 2)).abs().max() <= 0.5 / 8 + 1e-6
 
@@ -91,7 +99,7 @@ def palette(tmp_path):
 def test_the_nearest_colour_by_hand(palette) -> None:
     image = torch.tensor([[0.1, 0.2, 0.0], [0.9, 0.3, 0.2], [0.8, 0.7, 0.9], [0.5, 0.0, 0.0]])
     target = ColourClusters(palette)
-    ids = target(image.T.reshape(1, 3, 2, 2))
+    ids = target(image.T.reshape(1, 3, 2, 2)).values
     assert ids.tolist() == [[[0, 1], [2, 0]]]  # the last is as near to both: the first counts
     drawn = target.pixels(F.one_hot(ids, 3).movedim(-1, 1).float(), image)
     assert drawn[0, :, 0, 1].tolist() == [1, 0, 0]
@@ -100,9 +108,9 @@ def test_the_nearest_colour_by_hand(palette) -> None:
 def test_clusters_split_into_parts_are_the_same(palette, monkeypatch) -> None:
     image = torch.rand(3, 3, 8, 8)
     target = ColourClusters(palette, reduce=2)
-    whole = target(image)
-    monkeypatch.setattr('pretrain.targets.colour_clusters.PIXELS_AT_ONCE', 5)
-    assert torch.equal(target(image), whole)
+    whole = target(image).values
+    monkeypatch.setattr('pretrain.targets.colours.PIXELS_AT_ONCE', 5)
+    assert torch.equal(target(image).values, whole)
     assert whole.shape == (3, 4, 4)
 
 
@@ -110,7 +118,7 @@ def test_a_palette_travels_with_the_weights(palette) -> None:
     target, empty = ColourClusters(palette), ColourClusters(3)
     empty.load_state_dict(target.state_dict())
     image = torch.rand(1, 3, 8, 8)
-    assert torch.equal(target(image), empty(image))
+    assert torch.equal(target(image).values, empty(image).values)
 
 
 def test_a_number_of_colours_is_no_target_before_the_weights_come(palette) -> None:
@@ -137,7 +145,8 @@ def test_a_palette_that_is_there_is_looked_at_once_at_most(palette, monkeypatch,
 def test_pixels_of_the_true_target_are_the_image() -> None:
     image = torch.randn(2, 3, 32, 32)
     for target in (PixelTarget(), NormalisedTarget(window=7)):
-        torch.testing.assert_close(target.pixels(target(image), image), image, atol=1e-5, rtol=0)
+        drawn = target.pixels(target(image).values, image)
+        torch.testing.assert_close(drawn, image, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize(('make', 'message'), [

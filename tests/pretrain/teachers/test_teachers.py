@@ -113,7 +113,7 @@ def test_clip_features(tmp_path, layout) -> None:
     }[layout]()
     teacher = CLIPTeacher(write(tmp_path, file, 'clip.pth'), input_size=64).eval()
     assert teacher.grid == (4, 4) and teacher.embed_dim == 24
-    torch.testing.assert_close(teacher(image), expected, atol=2e-5, rtol=1e-4)
+    torch.testing.assert_close(teacher(image).patches, expected, atol=2e-5, rtol=1e-4)
 
 
 def write(folder, content, name: str) -> str:
@@ -124,7 +124,7 @@ def write(folder, content, name: str) -> str:
 def test_clip_at_another_size(tmp_path) -> None:
     teacher = CLIPTeacher(write(tmp_path, openai_state(), 'clip.pth'), input_size=96)
     assert teacher.grid == (6, 6)
-    assert teacher(torch.rand(1, 3, 64, 64)).shape == (1, 36, 24)  # resized to 96 first
+    assert teacher(torch.rand(1, 3, 64, 64)).patches.shape == (1, 36, 24)  # resized to 96 first
 
 
 def test_clip_refuses(tmp_path) -> None:
@@ -159,7 +159,7 @@ def test_dino_is_the_final_norms_patch_tokens(tmp_path) -> None:
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     normal = (image - mean.view(-1, 1, 1)) / std.view(-1, 1, 1)
     expected = net.forward_features(normal)[:, 1:]
-    torch.testing.assert_close(teacher(image), expected, atol=2e-5, rtol=1e-4)
+    torch.testing.assert_close(teacher(image).patches, expected, atol=2e-5, rtol=1e-4)
     with pytest.raises(UserError, match=r'DINOTeacher: no weights; .*dino_vitbase16_pretrain'):
         DINOTeacher()
 
@@ -171,7 +171,7 @@ def test_dino_is_the_final_norms_patch_tokens(tmp_path) -> None:
 ])  # fmt: skip
 def test_any_backbone(backbone) -> None:
     teacher = BackboneTeacher(random_weights=True, backbone=backbone, input_size=64)
-    features = teacher(torch.rand(2, 3, 64, 64))
+    features = teacher(torch.rand(2, 3, 64, 64)).patches
     rows, columns = teacher.grid
     assert features.shape == (2, rows * columns, teacher.embed_dim)
 
@@ -182,10 +182,10 @@ def test_a_backbone_from_its_file(tmp_path) -> None:
     teacher = BackboneTeacher(file, input_size=32, loading=dict(num_heads=2))
     image = torch.rand(1, 3, 32, 32)
     expected = from_checkpoint(file, num_heads=2)[0].forward_tokens(teacher.prepare(image))
-    assert torch.equal(teacher(image), expected.flatten(2).transpose(1, 2))
+    assert torch.equal(teacher(image).patches, expected.flatten(2).transpose(1, 2))
     with pytest.raises(UserError, match='BackboneTeacher: no weights'):
         BackboneTeacher()
-    with pytest.raises(UserError, match=r'needs model\.teacher\.backbone'):
+    with pytest.raises(UserError, match=r'needs model\.target\.teacher\.backbone'):
         BackboneTeacher(random_weights=True)
 
 
@@ -195,9 +195,9 @@ def test_a_backbone_from_its_file(tmp_path) -> None:
 def test_any_timm_model(name, grid, mean) -> None:
     teacher = TimmTeacher(f'timm:{name}', random_weights=True, input_size=64)
     assert teacher.grid == grid
-    features = teacher(torch.rand(1, 3, 64, 64))
+    features = teacher(torch.rand(1, 3, 64, 64)).patches
     assert features.shape == (1, grid[0] * grid[1], teacher.embed_dim)
-    assert float(teacher.mean[0]) == pytest.approx(mean)  # what timm says its weights saw
+    assert float(teacher.normalise.mean[0]) == pytest.approx(mean)  # what timm says its weights saw
 
 
 def test_timm_weights_from_a_file(tmp_path, monkeypatch) -> None:
@@ -207,7 +207,7 @@ def test_timm_weights_from_a_file(tmp_path, monkeypatch) -> None:
     teacher = TimmTeacher(f'timm:resnet10t@{file}', input_size=64)
     image = torch.rand(1, 3, 64, 64)
     expected = net.forward_features(teacher.prepare(image)).flatten(2).transpose(1, 2)
-    torch.testing.assert_close(teacher(image), expected)
+    torch.testing.assert_close(teacher(image).patches, expected)
     with pytest.raises(UserError, match=r'TimmTeacher: none\.pth does not exist'):
         TimmTeacher('timm:resnet10t@none.pth')
     with pytest.raises(UserError, match=r'wants model\.safetensors of timm/resnet10t.* on Hugging'):

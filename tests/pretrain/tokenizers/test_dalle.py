@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
-from pretrain.targets.token import TokenTarget
+from pretrain.targets.base import Student
+from pretrain.targets.tokens import TokenTarget
 from pretrain.tokenizers.dalle import DalleTokenizer
 
 WIDTH, CODES = 8, 32
@@ -98,7 +99,7 @@ def test_every_form_of_the_file_gives_the_published_logits(tmp_path, monkeypatch
         torch.save(encoder, path)
     for name in PACKAGE:
         monkeypatch.delitem(sys.modules, name)
-    tokenizer = DalleTokenizer(str(path), input_size=32)
+    tokenizer = DalleTokenizer(str(path))
     torch.testing.assert_close(tokenizer.logits(image), expected, atol=1e-5, rtol=0)
     assert torch.equal(tokenizer.encode(image), expected.argmax(1))
     assert tokenizer.encode(image).shape == (2, 4, 4)
@@ -132,18 +133,25 @@ def test_mistakes_say_which_file_is_wanted(tmp_path, monkeypatch) -> None:
         DalleTokenizer(str(tmp_path / 'c.pth'))
 
 
-def test_half_the_image_size_gives_a_token_per_16_px(tmp_path, monkeypatch) -> None:
+def test_it_sees_the_size_at_which_its_grid_is_the_student_s(tmp_path, monkeypatch) -> None:
+    """BEiT: 112 px of a 224 px image, a token per 16 px."""
     torch.save(published(monkeypatch).state_dict(), tmp_path / 'encoder.pth')
-    config = {'type': 'DalleTokenizer', 'checkpoint': str(tmp_path / 'encoder.pth')}
-    target = TokenTarget({**config, 'input_size': 32})
-    assert target(torch.rand(2, 3, 64, 64)).shape == (2, 4, 4)
-    assert target.channels == CODES
-    assert not target.state_dict() and not list(target.parameters())
-    same = TokenTarget(DalleTokenizer(str(tmp_path / 'encoder.pth'), input_size=32))
+    tokenizer = {'type': 'DalleTokenizer', 'checkpoint': str(tmp_path / 'encoder.pth')}
+    target = TokenTarget(tokenizer, interpolation='lanczos')
+    target.bind(Student('ViT', (64, 64), 16))
+    assert (target.grid, target.view) == ((4, 4), (32, 'lanczos'))
+    assert target(torch.rand(2, 3, 64, 64)).values.shape == (2, 4, 4)
+    assert target.width == CODES and target.files == (tokenizer['checkpoint'],)
+    assert list(target.state_dict()) == ['fingerprint'] and not list(target.parameters())
+    same = TokenTarget(DalleTokenizer(tokenizer['checkpoint']))
+    same.bind(Student('ViT', (64, 64), 16))
     image = torch.rand(2, 3, 64, 64)
-    assert torch.equal(same(image), target(image))
-    with pytest.raises(ValueError, match=r'4x4 tokens for 32x32 px, the target 8x8'):
-        target(torch.rand(1, 3, 128, 128))
+    assert torch.equal(same(image).values, target(image).values)
+    fine = TokenTarget(tokenizer, stride=16)  # of a Swin, whose last map has a token per 32 px
+    fine.bind(Student('Swin', (64, 64), 32))
+    assert (fine.grid, fine.view.size) == ((4, 4), 32)
+    with pytest.raises(ValueError, match='DalleTokenizer at 64 px gives a 8x8 grid, ViT has 4x4'):
+        TokenTarget(tokenizer, input_size=64).bind(Student('ViT', (64, 64), 16))
 
 
 class Halves(nn.Module):
@@ -157,8 +165,9 @@ class Halves(nn.Module):
 
 def test_any_module_that_names_tokens_is_a_tokenizer() -> None:
     target = TokenTarget(Halves())
-    assert target.channels == 2
-    assert target(torch.rand(3, 3, 16, 32)).tolist() == [[[0, 1]]] * 3
+    target.bind(Student('ViT', (16, 32), 16))
+    assert target.width == 2 and target.view is None
+    assert target(torch.rand(3, 3, 16, 32)).values.tolist() == [[[0, 1]]] * 3
 
 
 @pytest.mark.parametrize('given', [nn.Linear(1, 1), {'type': 'PixelTarget'}])

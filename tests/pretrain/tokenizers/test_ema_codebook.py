@@ -9,10 +9,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pretrain.tokenizers import assignment, ema_codebook
-from pretrain.tokenizers.assignment import choose_vectors, gather_by_code, nearest_codes
+from pretrain.tokenizers import clustering, ema_codebook
+from pretrain.tokenizers.clustering import (
+    choose_vectors,
+    gather_by_code,
+    nearest_codes,
+    spherical_kmeans,
+)
 from pretrain.tokenizers.ema_codebook import EMACodebook
-from pretrain.tokenizers.spherical_kmeans import spherical_kmeans
 
 PROCESS = Path(__file__).parent / 'codebook_process.py'
 
@@ -34,7 +38,7 @@ def test_the_first_of_equally_near_codes() -> None:
 def test_chunks_change_nothing(monkeypatch) -> None:
     z, codebook = F.normalize(torch.randn(50, 6), dim=1), F.normalize(torch.randn(20, 6), dim=1)
     whole = nearest_codes(z, codebook)
-    monkeypatch.setattr(assignment, 'SCORES', 7 * 20)
+    monkeypatch.setattr(clustering, 'SCORES', 7 * 20)
     assert torch.equal(nearest_codes(z, codebook), whole)
     assert torch.equal(whole, torch.cdist(z, codebook).argmin(1))
 
@@ -134,7 +138,7 @@ def test_eval_mode_touches_and_sends_nothing(monkeypatch) -> None:
     def forbidden(*_):
         raise AssertionError('a frozen codebook communicates')
 
-    for module, name in ((assignment, 'all_reduce'), (assignment, 'all_gather_object'),
+    for module, name in ((clustering, 'all_reduce'), (clustering, 'all_gather_object'),
                          (ema_codebook, 'broadcast')):  # fmt: skip
         monkeypatch.setattr(module, name, forbidden)
     quantize.eval()(clouds())

@@ -14,17 +14,18 @@ VIT = dict(
     patch_size=8, qkv_bias='qv', final_norm=False, fc_norm=True,
 )  # fmt: skip
 TEACHER = dict(
-    type='BackboneTeacher', random_weights=True, input_size=32,
+    type='BackboneTeacher', random_weights=True,
     backbone=dict(type='mim_backbones.MIMViT', arch=dict(embed_dim=16, depth=1, num_heads=2),
                   patch_size=8),
 )  # fmt: skip
+TARGET = dict(type='FeatureTarget', teacher=TEACHER)
 CODEBOOK = dict(codes=16, dim=8)
 
 
 def model(**options) -> VQKD:
     torch.manual_seed(0)
     config = dict(
-        backbone=VIT, codebook=CODEBOOK, teacher=TEACHER,
+        backbone=VIT, codebook=CODEBOOK, target=TARGET,
         decoder=dict(arch=dict(embed_dim=24, depth=1, num_heads=2)),
     )  # fmt: skip
     return VQKD(**{**config, **options})
@@ -44,25 +45,25 @@ def test_ids_losses_and_shapes() -> None:
     assert 0 < losses['loss_rec'] < 2
     ids = vqkd(image)
     assert ids.shape == (3, 4, 4) and ids.dtype == torch.int64
-    assert vqkd.codes == 16 and vqkd.input_size == 32 and vqkd.grid == (4, 4)
+    assert vqkd.codes == 16 and vqkd.input_size == 32 and vqkd.token_px == 8
     assert vqkd.encode(torch.rand(1, 3, 32, 48)).shape == (1, 4, 6)  # other sizes too
 
 
 def test_every_parameter_learns_and_the_teacher_is_no_part() -> None:
     vqkd = model()
-    sum(vqkd.loss(torch.rand(4, 3, 32, 32)).values()).backward()
+    sum(vqkd(torch.rand(4, 3, 32, 32), mode='loss').values()).backward()
     idle = [name for name, p in vqkd.named_parameters() if p.grad is None or not p.grad.any()]
     assert idle == []
-    assert not any('teacher' in name for name in vqkd.state_dict())
-    assert not any(p.requires_grad for p in vqkd.teacher.net.parameters())
+    assert [n for n in vqkd.state_dict() if 'target' in n] == ['target.fingerprint']
+    assert not any(p.requires_grad for p in vqkd.target.frozen.net.parameters())
 
 
 def test_a_random_teacher_is_the_same_whatever_was_drawn_before() -> None:
     image, one = torch.rand(1, 3, 32, 32), model()
     torch.rand(7)
-    other = VQKD(VIT, dict(arch=dict(embed_dim=24, depth=1, num_heads=2)), TEACHER, CODEBOOK)
-    assert torch.equal(one.teacher(image), other.teacher(image))
-    assert not torch.equal(one.encoder.pos_embed, other.encoder.pos_embed)
+    other = VQKD(VIT, dict(arch=dict(embed_dim=24, depth=1, num_heads=2)), TARGET, CODEBOOK)
+    assert torch.equal(one.target(image).values, other.target(image).values)
+    assert not torch.equal(one.backbone.pos_embed, other.backbone.pos_embed)
 
 
 def test_training_lowers_the_loss() -> None:
@@ -71,7 +72,7 @@ def test_training_lowers_the_loss() -> None:
     optimizer = torch.optim.AdamW(vqkd.parameters(), 2e-3)
     found = []
     for _ in range(30):
-        losses = vqkd.loss(image)
+        losses = vqkd(image, mode='loss')
         optimizer.zero_grad()
         sum(losses.values()).backward()
         optimizer.step()
@@ -81,7 +82,7 @@ def test_training_lowers_the_loss() -> None:
 
 def test_a_file_of_ours_gives_the_same_ids(tmp_path) -> None:
     vqkd = model()
-    vqkd.loss(torch.rand(4, 3, 32, 32))
+    vqkd(torch.rand(4, 3, 32, 32), mode='loss')
     torch.save(checkpoint(vqkd), tmp_path / 'vqkd.pth')
     tokenizer = load_tokenizer(tmp_path / 'vqkd.pth')
     assert type(tokenizer) is VQKDTokenizer
@@ -92,7 +93,7 @@ def test_a_file_of_ours_gives_the_same_ids(tmp_path) -> None:
 
 def test_frozen_for_good() -> None:
     vqkd = model()
-    vqkd.loss(torch.rand(4, 3, 32, 32))
+    vqkd(torch.rand(4, 3, 32, 32), mode='loss')
     tokenizer = load_tokenizer(checkpoint(vqkd))
     before = {name: value.clone() for name, value in tokenizer.state_dict().items()}
     owner = torch.nn.Sequential(tokenizer)
@@ -108,7 +109,7 @@ def test_the_encoder_of_a_file_is_a_backbone(tmp_path) -> None:
     backbone, report = from_checkpoint(tmp_path / 'vqkd.pth')
     assert report.missing == report.unexpected == []
     image = torch.rand(1, 3, 32, 32)
-    expected = vqkd.encoder.forward_tokens(image)
+    expected = vqkd.backbone.forward_tokens(image)
     torch.testing.assert_close(backbone.forward_tokens(image), expected)
 
 
@@ -118,20 +119,24 @@ def test_what_is_no_tokenizer() -> None:
         load_tokenizer(checkpoint(vqkd))
     with pytest.raises(CheckpointError, match='holds no VQ-KD tokenizer'):
         load_tokenizer({'blocks.0.norm1.weight': torch.ones(3)})
-    vqkd.loss(torch.rand(4, 3, 32, 32))
+    vqkd(torch.rand(4, 3, 32, 32), mode='loss')
     damaged = checkpoint(vqkd)
     del damaged['state_dict']['encode_task_layer.0.bias']
-    with pytest.raises(CheckpointError, match=r'no whole VQ-KD tokenizer: encode_task_layer\.0'):
+    with pytest.raises(
+        CheckpointError, match=r'no whole VQ-KD tokenizer: it lacks encode_task_layer\.0'
+    ):
         load_tokenizer(damaged)
     other = checkpoint(vqkd)
     other['meta']['mimbench']['model']['codebook'] = dict(codes=17, dim=8)
-    with pytest.raises(CheckpointError, match='is not what it records'):
+    with pytest.raises(
+        CheckpointError, match=r'quantize.codebook is \(16, 8\), expected \(17, 8\)'
+    ):
         load_tokenizer(other)
     with pytest.raises(CheckpointError, match='does not exist'):
         load_tokenizer('no/such/file.pth')
 
 
 def test_grids_must_agree() -> None:
-    with pytest.raises(ValueError, match=r'grid of 4x4 tokens, the teacher BackboneTeacher one of '
-                       r'2x2 at its 16 px'):  # fmt: skip
-        model(teacher={**TEACHER, 'input_size': 16})
+    with pytest.raises(ValueError, match=r'BackboneTeacher at 16 px gives a 2x2 grid, MIMViT has '
+                       r'4x4 tokens; model.target.teacher.input_size=32 would fit'):  # fmt: skip
+        model(target={**TARGET, 'teacher': {**TEACHER, 'input_size': 16}})

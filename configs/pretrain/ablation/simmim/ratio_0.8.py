@@ -1,4 +1,0 @@
-"""SimMIM ablation, mask ratio: 0.8 of the 32 px units hidden."""
-_base_ = '../../simmim.py'
-
-train_dataloader = dict(dataset=dict(masker=dict(ratio=0.8)))

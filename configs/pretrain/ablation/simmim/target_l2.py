@@ -1,4 +1,0 @@
-"""SimMIM ablation, target: pixels, L2."""
-_base_ = '../../simmim.py'
-
-model = dict(loss='l2')

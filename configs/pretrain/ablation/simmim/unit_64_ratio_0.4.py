@@ -1,4 +1,0 @@
-"""SimMIM ablation, mask unit: squares of 64 px, 0.4 of them hidden."""
-_base_ = '../../simmim.py'
-
-train_dataloader = dict(dataset=dict(masker=dict(unit_px=64, ratio=0.4)))

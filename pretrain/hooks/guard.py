@@ -1,0 +1,81 @@
+"""What keeps a run sound: unreadable images, drop path that resumes, losses that stay finite."""
+
+import torch
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mim_backbones.errors import UserError
+from pretrain.registry import HOOKS
+
+ADVICE = 'resume from the last checkpoint with a smaller learning rate or precision fp32'
+
+
+@HOOKS.register_module()
+class SkippedImages(Hook):
+    """Name and count images that could not be decoded; stop when there are too many.
+
+    Args:
+        limit: largest tolerated share of the data set's files.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self, limit: float = 0.01) -> None:
+        self.limit = limit
+        self.files: set[str] = set()
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict) -> None:
+        found = {name for names in data_batch['skipped'] for name in names.split('\n') if name}
+        for name in sorted(found - self.files):
+            runner.logger.warning(f'skipped {name}: it cannot be decoded')
+        self.files |= found
+        total = len(runner.train_dataloader.dataset)
+        if len(self.files) > self.limit * total:
+            raise UserError(
+                f'{len(self.files)} of {total} images cannot be decoded, more than '
+                f'{self.limit:.0%}; the last is {max(found)}'
+            )
+
+    def after_train(self, runner: Runner) -> None:
+        if self.files:
+            runner.logger.warning(f'{len(self.files)} images were skipped in all')
+
+
+@HOOKS.register_module()
+class SeededSteps(Hook):
+    """Seed torch from (seed, rank, iteration), so that drop path after a resume is as without."""
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict) -> None:
+        torch.manual_seed((runner.seed * 1_000_003 + runner.iter) * 1009 + get_rank())
+
+
+@HOOKS.register_module()
+class FiniteLoss(Hook):
+    """Stop at a loss that is not finite instead of training on, and save no broken weights.
+
+    Looks at the losses every `interval` steps: reading a value off the device waits for it. The
+    last checkpoint is therefore always one to resume from.
+    """
+
+    def __init__(self, interval: int = 10) -> None:
+        self.interval = interval
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: dict
+    ) -> None:
+        if not self.every_n_train_iters(runner, self.interval):
+            return
+        for name, value in outputs.items():
+            if 'loss' in name and not torch.isfinite(value).all():
+                raise UserError(
+                    f'{name} is {float(value)} at iteration {runner.iter + 1}; {ADVICE}'
+                )
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        for name, value in checkpoint['state_dict'].items():
+            if not torch.isfinite(value).all():
+                raise UserError(
+                    f'{name} is not finite after iteration {runner.iter}, so no checkpoint is '
+                    f'written; {ADVICE}'
+                )

@@ -1,0 +1,111 @@
+"""Pictures: masks drawn on one, tiles of reconstructions under their captions."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageOps
+
+from mim_backbones.errors import UserError
+from pretrain.images.decode import BAD_IMAGE, open_image, to_rgb
+from pretrain.inspect.masks import avg_dist
+from pretrain.maskers.units import units_to_patches
+
+GAP = 6
+CAPTION = 18
+TILE = 120  # pixels that a caption needs
+GREY = 127  # in place of what is hidden
+COLUMNS = 5  # of a sheet of masks
+SMALLEST_TILE = 192
+
+
+def captioned_grid(
+    pictures: np.ndarray, captions: Sequence[str], scale: int | None = None
+) -> Image.Image:
+    """pictures (rows, columns, 3, H, W) uint8 -> one image; each pixel `scale` pixels wide.
+
+    scale: None enlarges small pictures until a caption fits above them.
+    """
+    rows, columns, _, height, width = pictures.shape
+    scale = scale or -(-TILE // width)
+    height, width = height * scale, width * scale
+    canvas = Image.new(
+        'RGB',
+        (columns * (width + GAP) + GAP, rows * (height + GAP) + GAP + CAPTION),
+        'white',
+    )
+    draw = ImageDraw.Draw(canvas)
+    for column, caption in zip(range(columns), captions, strict=True):
+        draw.text((GAP + column * (width + GAP), GAP), caption, fill='black')
+        for row in range(rows):
+            tile = Image.fromarray(pictures[row, column].transpose(1, 2, 0))
+            place = (GAP + column * (width + GAP), CAPTION + GAP + row * (height + GAP))
+            canvas.paste(tile.resize((width, height), Image.Resampling.NEAREST), place)
+    return canvas
+
+
+def read_picture(path: str | Path, size: tuple[int, int]) -> np.ndarray:
+    """The centre of an image file in the shape of `size` = (height, width): (H, W, 3) uint8.
+
+    Raises:
+        UserError: the file is no readable image.
+    """
+    try:
+        with open_image(path) as image:
+            fitted = ImageOps.fit(to_rgb(image), size[::-1], Image.Resampling.BILINEAR)
+    except BAD_IMAGE as error:
+        raise UserError(f'image {path} cannot be decoded: {error}') from error
+    return np.asarray(fitted)
+
+
+def plain_scene(size: tuple[int, int]) -> np.ndarray:
+    """A picture with a slow gradient, an edge, fine stripes and a disc: (H, W, 3) uint8."""
+    y, x = np.mgrid[: size[0], : size[1]] / np.array(size)[:, None, None]
+    picture = np.stack([0.35 + 0.5 * y, 0.55 + 0.3 * x, 0.95 - 0.5 * y], axis=-1)
+    ground = y > 0.62 + 0.08 * np.sin(7 * x)
+    stripes = 0.5 + 0.5 * np.sign(np.sin(60 * x + 25 * y))
+    picture[ground] = np.stack([0.2 + 0.15 * stripes, 0.45 + 0.2 * stripes, 0.2 * y], -1)[ground]
+    picture[(x - 0.66) ** 2 + (y - 0.33) ** 2 < 0.03] = (0.95, 0.75, 0.2)
+    return (255 * picture.clip(0, 1)).round().astype(np.uint8)
+
+
+def masked(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """picture (H, W, 3) uint8 with the hidden patches of mask (H/p, W/p) grey."""
+    hidden = units_to_patches(mask, picture.shape[0] // mask.shape[0])
+    return np.where(hidden[..., None], np.uint8(GREY), picture)
+
+
+def caption(mask: np.ndarray, patch_px: int) -> str:
+    """Ratio and, where it is defined, mean distance to the visible."""
+    ratio = f'{mask.mean():.1%} hidden'
+    return ratio if mask.all() or not mask.any() else f'{ratio}, {avg_dist(mask, patch_px):.1f} px'
+
+
+def example_sheet(picture: np.ndarray, masks: np.ndarray, frequency: np.ndarray) -> Image.Image:
+    """The picture, its masked versions, and the frequency of each patch from black to white.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        masks: (n, H/p, W/p) bool.
+        frequency: (H/p, W/p), share of masks that hide a patch.
+    """
+    height, width = picture.shape[:2]
+    shades = units_to_patches(frequency, height // frequency.shape[0])
+    grey = np.repeat((255 * shades).round().astype(np.uint8)[..., None], 3, axis=-1)
+    tiles = [picture, *(masked(picture, mask) for mask in masks), grey]
+    patch = height // masks.shape[1]
+    titles = ['original', *(caption(mask, patch) for mask in masks), 'how often hidden']
+    scale = max(1, -(-SMALLEST_TILE // width))
+    high, wide = height * scale, width * scale
+    columns = min(COLUMNS, len(tiles))
+    rows = -(-len(tiles) // columns)
+    size = (columns * (wide + GAP) + GAP, rows * (high + CAPTION + GAP) + GAP)
+    sheet = Image.new('RGB', size, 'white')
+    draw = ImageDraw.Draw(sheet)
+    for index, (tile, title) in enumerate(zip(tiles, titles, strict=True)):
+        row, column = divmod(index, columns)
+        left, top = GAP + column * (wide + GAP), GAP + row * (high + CAPTION + GAP)
+        draw.text((left, top), title, fill='black')
+        enlarged = Image.fromarray(tile).resize((wide, high), Image.Resampling.NEAREST)
+        sheet.paste(enlarged, (left, top + CAPTION))
+    return sheet
