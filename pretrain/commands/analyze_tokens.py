@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from pretrain.commands.backbone_option import backbone_option
+from mim_backbones.console.options import backbone_option
 
 
 @click.command()

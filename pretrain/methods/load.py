@@ -8,7 +8,6 @@ Nothing here knows a method by name: `Method.for_loading`, `described` and `own_
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from importlib import import_module
 from typing import Any, NamedTuple
 
 import torch
@@ -20,7 +19,7 @@ from mim_backbones.checkpoints.load import backbone_config, load_pretrained
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from mim_backbones.checkpoints.source import Content, Source, open_source
 from mim_backbones.errors import UserError
-from mim_backbones.training.config import require_keys
+from mim_backbones.training.config import custom_imports_of, import_recorded, require_keys
 from mim_backbones.training.launch import build_errors_in_one_line
 from pretrain.methods.base import Method
 from pretrain.registry import MODELS, build
@@ -63,7 +62,7 @@ def load_method(
     content = open_source(source)
     given = {key: value for key, value in (backbone or {}).items() if value is not None}
     record = recorded(config) if config else content.record or {}
-    import_recorded(record)
+    import_recorded(record, content.name)
     if 'model' in record:
         changes = {key: value for key, value in given.items() if key != 'num_heads'}
         own = {**record['model']['backbone'], **changes, 'init_cfg': None}
@@ -85,7 +84,11 @@ def recorded(config: Config) -> dict[str, Any]:
     """
     require_keys(config, 'pre-training recipe', 'model.type', 'model.backbone', DATASET)
     model, dataset = plain(config.model), plain(config.train_dataloader.dataset)
-    found = {'model': model, 'backbone': model['backbone'], 'custom_imports': imports_of(config)}
+    found = {
+        'model': model,
+        'backbone': model['backbone'],
+        'custom_imports': custom_imports_of(config),
+    }
     return {**found, 'masker': dataset['masker']} if dataset.get('masker') else found
 
 
@@ -96,28 +99,6 @@ def plain(config: Any) -> Any:
     if isinstance(config, list | tuple):
         return [plain(value) for value in config]
     return config
-
-
-def imports_of(config: Config) -> list[str]:
-    """Modules of the user's own that a recipe imports."""
-    found = (config.get('custom_imports') or {}).get('imports', [])
-    return [found] if isinstance(found, str) else [str(name) for name in found]
-
-
-def import_recorded(record: Mapping[str, Any]) -> None:
-    """Import what the training imported: a user's own method registers itself there.
-
-    Raises:
-        UserError: a module is not there.
-    """
-    for name in record.get('custom_imports', ()):
-        try:
-            import_module(name)
-        except ImportError as error:
-            raise UserError(
-                f'the checkpoint was trained with custom_imports={name}, which cannot be imported '
-                f'here: {error}; install it, or put its folder on PYTHONPATH'
-            ) from error
 
 
 def method_class(name: Any) -> type[Method]:
