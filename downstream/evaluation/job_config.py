@@ -18,7 +18,6 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
@@ -30,7 +29,7 @@ from mim_backbones.backbones.archs import HIERA, SWIN, VIT
 from mim_backbones.data_spec import DataSpec, require
 from mim_backbones.errors import UserError
 from mim_backbones.registry import MODELS
-from mim_backbones.training.config import RUNNER_EXTRAS
+from mim_backbones.training.config import RUNNER_EXTRAS, open_config
 
 # How a run behaves, not what it computes.
 BEHAVIOUR = {
@@ -204,7 +203,7 @@ def fitted(job: Job, spec: DataSpec) -> Config:
 
 @cache
 def _recipe(path: str) -> Config:
-    return Config.fromfile(Path(path))
+    return open_config(path)
 
 
 def _scaled(cfg: Config) -> bool:

@@ -28,7 +28,7 @@ from typing import Any
 from downstream.results.result import TIERS, Protocol
 from downstream.task import find_task
 from mim_backbones.console.plugins import describe, load_plugin, plugins
-from mim_backbones.console.recipes import recipes_root
+from mim_backbones.console.recipes import base_of, recipes_root
 from mim_backbones.errors import UserError
 
 GROUP = 'mimbench.protocols'
@@ -160,7 +160,7 @@ def _protocol(path: Path, tree: ast.Module) -> dict[str, Any]:
         return open_config(path).to_dict()['protocol']
     inherited: dict[str, Any] = {}
     for base in [bases] if isinstance(bases, str) else bases:
-        file = path.parent / base
+        file = base_of(path, base)
         if not file.is_file():
             raise UserError(f'recipe {path}: its base {file} is not there')
         inherited |= _protocol(file, ast.parse(file.read_text(encoding='utf-8')))

@@ -1,5 +1,10 @@
-"""Where the recipes lie: `configs/` of a checkout, or the copy that travels with the wheel."""
+"""Where the recipes lie: `configs/` of a checkout, or the copy that travels with the wheel.
 
+A recipe of another package names ours as its base by an environment variable, which mmengine fills
+in and `open_config` sets: `_base_ = ['{{$MIMBENCH_RECIPES:configs}}/pretrain/simmim_demo.py']`.
+"""
+
+import re
 from pathlib import Path
 
 from mim_backbones.console.options import nearest
@@ -7,6 +12,8 @@ from mim_backbones.errors import UserError
 
 PACKAGE = Path(__file__).resolve().parent.parent
 BASES = '_base_'
+VARIABLE = 'MIMBENCH_RECIPES'
+FILLED_IN = re.compile(r'\{\{\s*\$' + VARIABLE + r'\s*:[^}]*\}\}')
 
 
 def recipes_root() -> Path:
@@ -19,6 +26,11 @@ def recipes_root() -> Path:
         if (folder / BASES).is_dir():
             return folder
     raise UserError(f'no recipes beside or in {PACKAGE}; install mimbench again')
+
+
+def base_of(recipe: Path, base: str) -> Path:
+    """The file that an entry of a recipe's `_base_` names."""
+    return recipe.parent / FILLED_IN.sub(str(recipes_root()), base)
 
 
 def recipe_names() -> list[str]:

@@ -5,6 +5,7 @@ of a helper variable that the file has already used.
 """
 
 import inspect
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +21,7 @@ from mmengine.registry import DefaultScope, Registry
 from torch.utils.data import DataLoader
 
 from mim_backbones.console.options import nearest
+from mim_backbones.console.recipes import VARIABLE, base_of, recipes_root
 from mim_backbones.errors import UserError
 from mim_backbones.registry import WEIGHT_INITIALIZERS
 
@@ -154,7 +156,7 @@ def with_bases(path: Path) -> list[Path]:
         return []
     match = re.search(r'^_base_\s*=\s*(\[[^\]]*\]|[\'"][^\'"]+[\'"])', path.read_text(), re.M)
     bases = re.findall(r'[\'"]([^\'"]+)[\'"]', match.group(1)) if match else []
-    return [path, *(file for base in bases for file in with_bases(path.parent / base))]
+    return [path, *(file for base in bases for file in with_bases(base_of(path, base)))]
 
 
 def read_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
@@ -180,6 +182,7 @@ def open_config(path: str | Path) -> Config:
     """
     if not Path(path).is_file():
         raise UserError(f'config {path} does not exist')
+    os.environ.setdefault(VARIABLE, str(recipes_root()))
     try:
         return Config.fromfile(path)
     except Exception as error:  # a config is code: whatever it raises, the file is what is wrong

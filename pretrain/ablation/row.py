@@ -13,6 +13,7 @@ from mmengine.config import Config
 
 from mim_backbones.console.atomic_file import write_bytes_atomically
 from mim_backbones.errors import UserError
+from mim_backbones.training.config import open_config
 from pretrain.ablation.study import Changes, Study, Tier
 from pretrain.maskers.choice import build_masker, on_backbone
 
@@ -26,7 +27,7 @@ def resolved(recipe: Path, changes: Changes) -> Config:
     Raises:
         UserError: a change that fits nothing in the recipe.
     """
-    config = Config.fromfile(recipe)
+    config = open_config(recipe)
     try:
         config.merge_from_dict(copy.deepcopy(dict(changes)))  # merging empties `_delete_` entries
     except (KeyError, TypeError) as error:

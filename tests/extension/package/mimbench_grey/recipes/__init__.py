@@ -1,0 +1,1 @@
+"""Recipes of this package: its protocols, and its pre-training."""
