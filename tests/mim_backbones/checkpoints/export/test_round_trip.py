@@ -217,6 +217,7 @@ class AcmeViT(MIMViT):
 """
 
 
+@pytest.mark.slow
 def test_a_class_of_another_package_is_found_again(tmp_path) -> None:
     (tmp_path / 'acme_vit.py').write_text(PACKAGE)
     path = str(tmp_path / 'mine.safetensors')
