@@ -56,7 +56,7 @@ def run(job: Job, folder: Path) -> None:
 
     config = folder / CONFIG
     cfg = Config.fromfile(config)
-    cfg.load_from = last_checkpoint(folder) if cfg.resume else None
+    cfg.load_from = last_checkpoint(folder) if cfg.get('resume') else None
     cfg.resume = cfg.load_from is not None
     runner = build_runner(cfg)
     progress = Progress(folder / PROGRESS if is_main_process() else None)
