@@ -115,7 +115,7 @@ def _headline(found: 'Report') -> 'RichTable':
     if len(heads) > len(found.labels):  # the longer side goes down the screen
         lines = [list(line) for line in zip(*lines)]
     for head in lines[0]:
-        table.add_column(Text(head))
+        table.add_column(Text(head), overflow='fold')  # nothing of a changed option is cut off
     for line in lines[1:]:
         table.add_row(*(Text(cell) for cell in line))
     return table

@@ -158,7 +158,8 @@ def _estimate(*sides: Sequence[HalfScores]) -> tuple[float, float, float]:
     if units < 2 or not splits:
         return float(value), float('nan'), 1.0
     of_units = np.mean(of_mean**2)
-    parts, freedoms = [], []
+    parts: list[float] = []
+    freedoms: list[float] = []
     if all(len(side) > 1 for side in sides):
         for scores, side in zip(whole, halves):
             trainings = len(scores)
