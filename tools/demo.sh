@@ -52,7 +52,7 @@ if [ "$method" = beitv2 ]; then
   train vqkd_demo tokenizer
   tokenizer=$(cat "$run/tokenizer/last_checkpoint")
   step 'pre-training: BEiT v2 on the tokens'
-  train beitv2_demo pretrain model.target.checkpoint="$tokenizer"
+  train beitv2_demo pretrain model.target.tokenizer.checkpoint="$tokenizer"
 else
   step 'pre-training: SimMIM'
   train simmim_demo pretrain
