@@ -13,34 +13,28 @@ from pretrain.maskers.units import units_to_patches
 
 GAP = 6
 CAPTION = 18
-TILE = 120  # pixels that a caption needs
 GREY = 127  # in place of what is hidden
 COLUMNS = 5  # of a sheet of masks
 SMALLEST_TILE = 192
 
 
-def captioned_grid(
-    pictures: np.ndarray, captions: Sequence[str], scale: int | None = None
+def tiled(
+    tiles: Sequence[np.ndarray], captions: Sequence[str], columns: int, scale: int
 ) -> Image.Image:
-    """pictures (rows, columns, 3, H, W) uint8 -> one image; each pixel `scale` pixels wide.
-
-    scale: None enlarges small pictures until a caption fits above them.
-    """
-    rows, columns, _, height, width = pictures.shape
-    scale = scale or -(-TILE // width)
-    height, width = height * scale, width * scale
-    canvas = Image.new(
-        'RGB',
-        (columns * (width + GAP) + GAP, rows * (height + GAP) + GAP + CAPTION),
-        'white',
-    )
+    """Tiles (H, W, 3) uint8 in rows, each pixel `scale` wide; captions over the first of them."""
+    height, width = (side * scale for side in tiles[0].shape[:2])
+    rows, captioned = (-(-len(things) // columns) for things in (tiles, captions))
+    size = (columns * (width + GAP) + GAP, rows * (height + GAP) + captioned * CAPTION + GAP)
+    canvas = Image.new('RGB', size, 'white')
     draw = ImageDraw.Draw(canvas)
-    for column, caption in zip(range(columns), captions, strict=True):
-        draw.text((GAP + column * (width + GAP), GAP), caption, fill='black')
-        for row in range(rows):
-            tile = Image.fromarray(pictures[row, column].transpose(1, 2, 0))
-            place = (GAP + column * (width + GAP), CAPTION + GAP + row * (height + GAP))
-            canvas.paste(tile.resize((width, height), Image.Resampling.NEAREST), place)
+    for index, tile in enumerate(tiles):
+        row, column = divmod(index, columns)
+        left = GAP + column * (width + GAP)
+        top = GAP + row * (height + GAP) + min(row + 1, captioned) * CAPTION
+        canvas.paste(Image.fromarray(tile).resize((width, height), Image.Resampling.NEAREST),
+                     (left, top))  # fmt: skip
+        if index < len(captions):
+            draw.text((left, top - CAPTION), captions[index], fill='black')
     return canvas
 
 
@@ -96,16 +90,4 @@ def example_sheet(picture: np.ndarray, masks: np.ndarray, frequency: np.ndarray)
     patch = height // masks.shape[1]
     titles = ['original', *(caption(mask, patch) for mask in masks), 'how often hidden']
     scale = max(1, -(-SMALLEST_TILE // width))
-    high, wide = height * scale, width * scale
-    columns = min(COLUMNS, len(tiles))
-    rows = -(-len(tiles) // columns)
-    size = (columns * (wide + GAP) + GAP, rows * (high + CAPTION + GAP) + GAP)
-    sheet = Image.new('RGB', size, 'white')
-    draw = ImageDraw.Draw(sheet)
-    for index, (tile, title) in enumerate(zip(tiles, titles, strict=True)):
-        row, column = divmod(index, columns)
-        left, top = GAP + column * (wide + GAP), GAP + row * (high + CAPTION + GAP)
-        draw.text((left, top), title, fill='black')
-        enlarged = Image.fromarray(tile).resize((wide, high), Image.Resampling.NEAREST)
-        sheet.paste(enlarged, (left, top + CAPTION))
-    return sheet
+    return tiled(tiles, titles, min(COLUMNS, len(tiles)), scale)

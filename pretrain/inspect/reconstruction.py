@@ -13,12 +13,13 @@ from torch import Tensor
 
 from mim_backbones.errors import UserError
 from pretrain.images.preprocessor import to_uint8, to_unit
-from pretrain.inspect.pictures import GREY, captioned_grid
+from pretrain.inspect.pictures import GREY, tiled
 from pretrain.losses import hidden_positions
 from pretrain.maskers.choice import build_masker
 from pretrain.methods.base import MaskedImageModel
 from pretrain.methods.load import load_method
 
+TILE = 120  # pixels that a caption needs
 COLUMNS = ('original', 'masked', 'prediction pasted')
 Masker = Callable[[np.random.Generator], np.ndarray]
 
@@ -92,4 +93,6 @@ def reconstruction_picture(
         pictures = reconstruct(model, image, mask)
     else:
         pictures = torch.stack([image, hide(image, mask, model.backbone.mask_size)[1]], dim=1)
-    return captioned_grid(pictures.cpu().numpy(), COLUMNS[: pictures.shape[1]], scale)
+    columns, tiles = pictures.shape[1], pictures.flatten(0, 1).permute(0, 2, 3, 1).cpu().numpy()
+    scale = scale or -(-TILE // image.shape[-1])  # until a caption fits above
+    return tiled([*tiles], COLUMNS[:columns], columns, scale)
