@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from pretrain.registry import MODELS
-from pretrain.tokenizers.dalle_file import read_dalle_encoder
+from pretrain.tokenizers.pickled_encoder import read_dalle_encoder
 
 GROUPS = 4
 EPS = 0.1  # pixels keep this distance from 0 and 1, where the dVAE's likelihood has its poles
