@@ -58,7 +58,7 @@ class ScoreTable:
         return self.units is not None and self.units < FEWEST_UNITS
 
     @property
-    def one_training_a_side(self) -> bool:
+    def lone_trainings(self) -> bool:
         """Whether a difference lacks the noise of training."""
         return any(
             not found.covers_training for row in self.rows for found in row.differences.values()

@@ -70,7 +70,7 @@ def marked(difference: Difference, digits: int = 2) -> str:
 def verdict(difference: Difference, unit: str) -> str:
     """The reading in words. unit: what the test set consists of, in the plural."""
     if not difference.covers_training:
-        return 'no mark: one training a side'
+        return 'no mark: one training on a side'
     if not difference.decides:
         return f'no mark: {difference.units} {unit}'
     return {
@@ -139,9 +139,9 @@ def table_note(table: ScoreTable) -> str:
 def _missing(tables: Sequence[ScoreTable]) -> list[str]:
     """Sentences on marks that are absent."""
     sentences = []
-    if any(table.one_training_a_side for table in tables):
+    if any(table.lone_trainings for table in tables):
         sentences.append(
-            'One training a side: no mark, for the noise of training may be as large as the '
+            'One training on a side: no mark, for the noise of training may be as large as the '
             'difference; run two more (mimbench eval --seed 0 --seed 1 --seed 2).'
         )
     few = [table for table in tables if table.too_few_units]

@@ -52,7 +52,7 @@ def test_a_mark_needs_two_trainings_a_side(results_dir):
     assert three['mIoU'].clear_of_zero
     assert one['AUC'].low > 0  # over the sequences it is clear, of other trainings it says nothing
     assert not one['AUC'].clear_of_zero
-    assert (segmentation.one_training_a_side, tracking.one_training_a_side) == (False, True)
+    assert (segmentation.lone_trainings, tracking.lone_trainings) == (False, True)
     assert (segmentation.trainings, tracking.trainings) == ({3}, {1})
 
 

@@ -87,7 +87,7 @@ def test_what_the_intervals_cover_and_leave_out(content):
     for text in (render_page(content), render_markdown(content)[0]):
         assert 'over 60 images, halved at random 60 times, and over trainings' in text
         assert 'over 40 sequences, halved at random 60 times; of one training each' in text
-        assert 'no mark: one training a side' in text
+        assert 'no mark: one training on a side' in text
         assert 'run two more (mimbench eval --seed 0 --seed 1 --seed 2)' in text
         assert 'the paired difference to random init' in text
 
