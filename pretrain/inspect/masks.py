@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 
 
 def avg_dist(masks: np.ndarray, patch_px: int) -> np.ndarray:
@@ -28,6 +27,8 @@ def avg_dist(masks: np.ndarray, patch_px: int) -> np.ndarray:
     Raises:
         ValueError: a mask that hides nothing, or everything.
     """
+    from scipy.ndimage import distance_transform_edt  # no training needs it
+
     *batch, rows, columns = masks.shape
     flat = masks.reshape(-1, rows, columns).astype(bool)
     if not flat.any((1, 2)).all() or flat.all((1, 2)).any():

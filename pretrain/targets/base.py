@@ -123,9 +123,10 @@ class Target(nn.Module):
         """The config to load a checkpoint with, which needs no file but that.
 
         Args:
-            facts: what `facts` said when the checkpoint was written.
+            facts: what `facts` said when the checkpoint was written; empty where none did.
         """
-        return config if cls.state == 'none' else {'type': 'AbsentTarget', **facts}
+        needed = cls.state == 'none' or not facts
+        return config if needed else {'type': 'AbsentTarget', **facts}
 
     def facts(self) -> dict[str, Any]:
         """What a checkpoint's record says of it."""

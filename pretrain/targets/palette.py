@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy.cluster.vq import kmeans2, vq
 
 from mim_backbones.errors import UserError
 from pretrain.images.decode import load_readable
@@ -109,6 +108,8 @@ def fit_palette(pixels: np.ndarray, colours: int, seed: int = 0, max_steps: int 
     Raises:
         UserError: fewer than K distinct colours among the pixels.
     """
+    from scipy.cluster.vq import kmeans2, vq  # no training needs it
+
     points = pixels[np.lexsort(pixels.T)] / 255  # the order they came in is nothing
     distinct = len(np.unique(pixels, axis=0))
     if distinct < colours:

@@ -101,3 +101,18 @@ def test_mistakes(images, tokenizer, tmp_path) -> None:
             CliRunner().invoke(codebook, [*arguments, '--out', str(out)], catch_exceptions=False)
         assert '\n' not in str(error.value)
         assert not out.exists()
+
+
+def test_heads_that_no_shape_shows_may_be_given(images, tokenizer, tmp_path) -> None:
+    """A file without a record, in the published names."""
+    names = {'backbone.': 'encoder.', 'quantize.codebook': 'quantize.embedding.weight'}
+    state = torch.load(tokenizer, weights_only=False)['state_dict']
+    for ours, theirs in names.items():
+        state = {key.replace(ours, theirs): value for key, value in state.items()}
+    torch.save({'model': state}, tmp_path / 'bare.pth')
+    words = [str(tmp_path / 'bare.pth'), str(images), '--json']
+    with pytest.raises(UserError, match='num_heads'):
+        CliRunner().invoke(codebook, words, catch_exceptions=False)
+    found = CliRunner().invoke(codebook, [*words, '--backbone', 'num_heads=2'])
+    expected = CliRunner().invoke(codebook, [tokenizer, *words[1:]])
+    assert found.exit_code == 0 and json.loads(found.output) == json.loads(expected.output)

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -203,3 +204,18 @@ def test_tokens_cannot_be_drawn(tmp_path) -> None:
 def test_files_that_restore_nothing(tmp_path, damage: dict, message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
         load_method(checkpoint(tmp_path / 'a.pth', **damage))
+
+
+def test_the_command_says_in_json_what_it_drew(tmp_path, photos) -> None:
+    path = checkpoint(tmp_path / 'a.pth')
+    picture, result = draw(path, photos, '--json', '--count', '1', '--scale', '1')
+    record = json.loads(result.stdout)
+    assert record['written'] == str(path.with_suffix('.png')) and record['method'] == 'SimMIM'
+    assert (len(record['images']), record['missing']) == (1, [])
+    assert picture.width == 3 * 32 + 4 * 6
+
+
+def test_arguments_of_the_backbone_may_be_given(tmp_path, photos) -> None:
+    path = checkpoint(tmp_path / 'a.pth')
+    picture, _ = draw(path, photos, '--backbone', 'img_size=64', '--count', '1', '--scale', '1')
+    assert picture.width == 3 * 64 + 4 * 6
