@@ -1,4 +1,4 @@
-"""Draw sequences: `rng -> Sequence`. All randomness of a moving picture is here.
+"""Draw sequences: `rng -> MovingScene`. All randomness of a moving picture is here.
 
 The target's path is drawn in the picture, so that it stays in view unless it is meant to leave;
 everything else moves in the world. Curves are arrays over the T frames; positions in the picture
@@ -29,7 +29,7 @@ class Motion:
 
 
 @dataclass(frozen=True)
-class Sequence:
+class MovingScene:
     """A scene and how it changes."""
 
     scene: Scene
@@ -64,7 +64,7 @@ class Sequence:
 
 def draw_sequence(
     rng: np.random.Generator, label: int, events: tuple[str, ...], frames: int, aspect: float
-) -> Sequence:
+) -> MovingScene:
     """label: class of the target. events: from EVENTS. The target is wholly seen at frame 0."""
     cameras = draw_cameras(rng, frames)
     stage = Scene(aspect=aspect, grounds=draw_grounds(rng, aspect), things=(), **draw_light(rng))
@@ -89,7 +89,7 @@ def draw_sequence(
         )
         size = slab.radius / np.array([min(camera.zoom, 1.0) for camera in cameras])
         cast.append((slab, Motion(hiding, np.full(frames, slab.angle), size)))
-    return Sequence(
+    return MovingScene(
         scene=replace(stage, things=tuple(thing for thing, _ in cast)),
         target=len(behind),
         motions=tuple(curve for _, curve in cast),

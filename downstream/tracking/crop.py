@@ -22,7 +22,7 @@ from mim_backbones.errors import UserError
 
 
 @dataclass(frozen=True)
-class Window:
+class CropWindow:
     """A square of an image, in pixels; parts of it may lie outside.
 
     left, top, side: the pixels that are cut. centre: of the box it was made around, not rounded.
@@ -61,7 +61,7 @@ class Window:
         return out
 
 
-def window_around(box: np.ndarray, factor: float) -> Window:
+def window_around(box: np.ndarray, factor: float) -> CropWindow:
     """The window whose side is `factor` times the box's mean side; box: xywh, pixels.
 
     Raises UserError for a box without area.
@@ -72,10 +72,10 @@ def window_around(box: np.ndarray, factor: float) -> Window:
         raise UserError(f'box {x:g},{y:g},{w:g},{h:g} has no area; nothing to track')
     # Python rounds ties to even, as the published code does.
     left, top = round(x + 0.5 * w - 0.5 * side), round(y + 0.5 * h - 0.5 * side)
-    return Window(left, top, side, centre=(x + 0.5 * w, y + 0.5 * h))
+    return CropWindow(left, top, side, centre=(x + 0.5 * w, y + 0.5 * h))
 
 
-def cut(image: np.ndarray, window: Window, size: int, published: bool = False) -> np.ndarray:
+def cut(image: np.ndarray, window: CropWindow, size: int, published: bool = False) -> np.ndarray:
     """The window's pixels at `size`: (H, W, 3) uint8 -> (size, size, 3) uint8, black outside."""
     x1, y1, x2, y2 = _inside(window, image.shape[:2], published)
     if (x2 - x1, y2 - y1) == (window.side, window.side):
@@ -89,7 +89,7 @@ def cut(image: np.ndarray, window: Window, size: int, published: bool = False) -
 
 
 def padding_mask(
-    window: Window, shape: tuple[int, int], size: int, published: bool = False
+    window: CropWindow, shape: tuple[int, int], size: int, published: bool = False
 ) -> np.ndarray:
     """Which pixels of the crop are padding: (size, size) bool, True = some of it from outside."""
     x1, y1, x2, y2 = _inside(window, shape, published)
@@ -108,7 +108,7 @@ def clip_box(box: np.ndarray, height: int, width: int, margin: float = 10) -> np
 
 
 def _inside(
-    window: Window, shape: tuple[int, int], published: bool = False
+    window: CropWindow, shape: tuple[int, int], published: bool = False
 ) -> tuple[int, int, int, int]:
     """The part of a window that lies in an image (height, width): x1, y1, x2, y2, maybe empty."""
     height, width = (length - 1 if published else length for length in shape)

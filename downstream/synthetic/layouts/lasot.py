@@ -11,7 +11,7 @@ from downstream.synthetic.bank import texture_bank
 from downstream.synthetic.classes import OBJECT_CLASSES
 from downstream.synthetic.layouts.item import Item, numbered, random_stream, write_jpeg
 from downstream.synthetic.render import render
-from downstream.synthetic.sequences import EVENTS, Sequence, draw_sequence
+from downstream.synthetic.sequences import EVENTS, MovingScene, draw_sequence
 from downstream.synthetic.sizes import WorldSize
 
 ROOT = 'lasot'
@@ -26,7 +26,7 @@ def items(size: WorldSize) -> list[Item]:
     ]
 
 
-def draw(seed: int, split: str, index: int, size: WorldSize) -> Sequence:
+def draw(seed: int, split: str, index: int, size: WorldSize) -> MovingScene:
     """One sequence. Events and the target's class take turns."""
     rng = random_stream(seed, f'{ROOT}/{split}', index)
     shortest, longest = size.frames

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from downstream.tracking.crop import Window, clip_box, cut, padding_mask, window_around
+from downstream.tracking.crop import CropWindow, clip_box, cut, padding_mask, window_around
 from mim_backbones.errors import UserError
 
 
 def test_window_by_hand():
     # sqrt(16 * 4) * 2 = 16; centre (18, 12) -> left 10, top 4
-    assert window_around(np.array([10, 10, 16, 4]), 2) == Window(10, 4, 16, (18.0, 12.0))
+    assert window_around(np.array([10, 10, 16, 4]), 2) == CropWindow(10, 4, 16, (18.0, 12.0))
     # the corner 0.5, 1.5 rounds to even: 0, 2
     window = window_around(np.array([0.5, 1.5, 4, 4]), 1)
     assert (window.left, window.top) == (0, 2)
@@ -15,7 +15,7 @@ def test_window_by_hand():
 
 def test_cut_pads_with_black_and_keeps_the_last_column():
     image = np.full((8, 8, 3), 255, np.uint8)
-    window = Window(left=4, top=-2, side=8, centre=(8.0, 2.0))
+    window = CropWindow(left=4, top=-2, side=8, centre=(8.0, 2.0))
     crop = cut(image, window, 8)
     assert crop[:2].max() == 0
     assert crop[2:, :4].min() == 255
@@ -28,7 +28,7 @@ def test_cut_pads_with_black_and_keeps_the_last_column():
 def test_window_outside_the_image_is_black():
     image = np.full((8, 8, 3), 255, np.uint8)
     for left, top in ((100, 0), (-100, 0), (0, 100), (0, -100)):
-        window = Window(left, top, 4, (left + 2.0, top + 2.0))
+        window = CropWindow(left, top, 4, (left + 2.0, top + 2.0))
         assert cut(image, window, 4).max() == 0
         assert padding_mask(window, (8, 8), 4).all()
 
@@ -86,7 +86,7 @@ def test_golden_labels(goldens):
         for case in golden['image_to_crop']:
             size, side = case['crop_size'], round(case['crop_size'] / case['resize_factor'])
             x, y, w, h = case['box_extract'].tolist()
-            window = Window(0, 0, side, (x + w / 2, y + h / 2))
+            window = CropWindow(0, 0, side, (x + w / 2, y + h / 2))
             box = window.to_crop(case['box_in'].numpy(), size, published=True)
             expected = case['box_out'].numpy() / (1 if case['normalize'] else size)
             np.testing.assert_allclose(box, expected, rtol=1e-5)
@@ -97,7 +97,7 @@ def test_golden_map_back_and_clip(goldens):
         for case in golden['map_back']:
             x, y, w, h = case['state'].tolist()
             side = case['search_size'] / case['resize_factor']
-            window = Window(0, 0, side, (x + w / 2, y + h / 2))
+            window = CropWindow(0, 0, side, (x + w / 2, y + h / 2))
             cx, cy, w, h = case['pred_cxcywh_norm'].tolist()
             box = window.to_image(np.array([cx - w / 2, cy - h / 2, w, h]), published=True)
             np.testing.assert_allclose(box, case['mapped'].numpy(), rtol=1e-6)
