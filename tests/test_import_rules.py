@@ -21,7 +21,8 @@ FILES = [path for package in FORBIDDEN for path in sorted((ROOT / package).rglob
 LOOSE_FILES = 8
 DRAWERS = {'utils', 'util', 'misc', 'common', 'helpers', 'helper'}
 # Endings that do not tell two names apart: job and jobs, fit and fitting, config_file and config.
-SUFFIXES = ('s', 'es', 'er', 'or', 'ed', 'ing', '_file', '_module', '_class', '_base', '_new',
+# A tracker gives tracks and a masker masks: -er and -or make words of the field.
+SUFFIXES = ('s', 'es', 'ed', 'ing', '_file', '_module', '_class', '_base', '_new',
             '_old', '_impl', r'_?\d')  # fmt: skip
 HEAVY = {'torch', 'mmengine', 'mmcv', 'matplotlib', 'scipy', 'cv2'}
 
