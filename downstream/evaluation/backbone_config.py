@@ -173,7 +173,7 @@ def _windows(recorded: Mapping[str, Any], stages: int) -> list[int]:
 
     They normalise the offsets of V2's continuous bias, whatever the windows are now.
     """
-    from mim_backbones.backbones.layers.shifted_window import plan_windows
+    from mim_backbones.backbones.layers.windows import plan_windows
 
     several = len(recorded.get('out_indices', (-1,))) > 1
     small_maps = recorded.get('small_maps') or ('pad' if several else 'shrink')

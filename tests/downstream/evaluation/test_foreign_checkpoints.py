@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from downstream.evaluation.backbone_config import task_backbone
+from downstream.evaluation.backbone_config import fitted
 from downstream.evaluation.contestants import open_contestants
 from mim_backbones.backbones.vit import MIMViT
 from mim_backbones.errors import UserError
@@ -59,7 +59,7 @@ def test_the_tasks_backbones_load_a_beit(tmp_path, task: str) -> None:
     if task == 'tracking':  # as its job changes it
         recorded = {**recorded, 'cls_token': False}
     recipe = {**RECIPE, 'window_size': 0} if task == 'tracking' else RECIPE
-    backbone = MODELS.build(task_backbone(recorded, recipe, str(path)))
+    backbone = MODELS.build(fitted(recipe, recorded, str(path)))
     backbone.init_weights()
     state = torch.load(path, weights_only=True)['model']
     assert torch.equal(backbone.blocks[3].attn.q_bias, state['blocks.3.attn.q_bias'])

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from downstream.results.load_units import load_units
 
 from downstream.evaluation.plan import Request, plan_jobs
 from downstream.evaluation.pool import start_job
-from downstream.results.result import read_result
+from downstream.results.result import load_units, read_result
 from mim_backbones.data_spec import load_data_spec
 
 STEPS = 6

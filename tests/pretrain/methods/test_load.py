@@ -125,5 +125,5 @@ def test_custom_imports_are_recorded_and_imported_again(tmp_path, monkeypatch) -
     del sys.modules['elsewhere_method']
     (tmp_path / 'elsewhere_method.py').unlink()
     importlib.invalidate_caches()
-    with pytest.raises(UserError, match='custom_imports=elsewhere_method, which cannot be'):
+    with pytest.raises(UserError, match=r'elsewhere_method.*not installed'):
         load_method(tmp_path / 'run' / 'epoch_1.pth')
