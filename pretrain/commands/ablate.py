@@ -7,15 +7,21 @@ from pathlib import Path
 
 import click
 
-from mim_backbones.console.options import SEED
+from mim_backbones.console.options import SEED, Words
 from mim_backbones.console.plugins import plugins
 from mim_backbones.errors import UserError
 
 STDERR = 2
 
 
+def methods() -> list[str]:
+    from pretrain.ablation.study import study_files
+
+    return list(study_files())
+
+
 @click.command()
-@click.argument('method')
+@click.argument('method', type=Words(methods, 'method', strict=False))
 @click.option('--axis', metavar='NAME', help='Question of the study, such as mask_ratio.')
 @click.option('--tier', default='smoke', show_default=True, help='Size of every row.')
 @click.option(
@@ -24,7 +30,10 @@ STDERR = 2
 )  # fmt: skip
 @click.option('--out', type=click.Path(path_type=Path), help='[default: work_dirs/ablation/METHOD]')
 @click.option('--rows', metavar='ROW,..', help='Some of the axis. [default: those of the tier]')
-@click.option('--tasks', metavar='TASK,..', help="[default: the tier's]")
+@click.option(
+    '--tasks', type=Words(lambda: plugins('mimbench.tasks'), 'task', strict=False),
+    metavar='TASK,..', help="[default: the tier's]",
+)  # fmt: skip
 @click.option(
     '--steps', type=click.IntRange(min=1),
     help="Of each pre-training, exactly; its schedule shrinks with it. [default: the tier's]",
