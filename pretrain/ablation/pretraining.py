@@ -1,18 +1,16 @@
-"""Train rows as a user would, through tools/train.py, each in a process of its own."""
+"""Train rows as a user would, by `mimbench train`, each in a process of its own."""
 
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import pretrain
 from mim_backbones.console.display import Stand, clock
 from mim_backbones.console.processes import cores, ending, run_processes, start_process
 from pretrain.ablation.row import Finished, Row, Settings
 
-TRAIN = Path(pretrain.__file__).resolve().parents[1] / 'tools' / 'train.py'
-PREFIX = 'train.py: error: '
+TRAIN = (sys.executable, '-m', 'mim_backbones.console.cli', 'train')
+PREFIX = 'mimbench: error: '
 
 
 @dataclass(frozen=True)
@@ -75,9 +73,8 @@ def pretrain_rows(
 
 
 def training_command(row: Row) -> list[str]:
-    """tools/train.py with the row's config."""
-    given = [str(row.config), '--work-dir', str(row.work_dir), '--resume']
-    return [sys.executable, str(TRAIN), *given]
+    """`mimbench train` with the row's config, in an installation as in a checkout."""
+    return [*TRAIN, str(row.config), '--work-dir', str(row.work_dir), '--resume']
 
 
 def _failure(row: Row, code: int) -> str:

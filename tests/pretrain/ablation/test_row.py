@@ -128,7 +128,7 @@ def test_exactly_so_many_steps_run_and_the_rate_ends_low(tmp_path) -> None:
 @pytest.mark.parametrize(
     ('script', 'why'),
     [
-        ('import sys; print("noise"); sys.exit("train.py: error: no space left")', 'no space left'),
+        ('import sys; print("noise"); sys.exit("mimbench: error: no space left")', 'no space left'),
         (
             'import os; print("step 5", flush=True); os.kill(os.getpid(), 9)',
             'ended by signal SIGKILL, out of memory perhaps',
