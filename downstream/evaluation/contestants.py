@@ -8,7 +8,7 @@ from typing import Any
 
 from downstream.evaluation.backbone_config import architecture_name
 from downstream.evaluation.fingerprint import file_digest, tensors_digest
-from downstream.evaluation.job_config import digest, whole_options
+from downstream.evaluation.job_config import digest, weight_options
 from downstream.results.result import Checkpoint
 from mim_backbones.checkpoints.load import backbone_config, load_pretrained
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
@@ -22,11 +22,6 @@ RANDOM_NAME = 'random init'
 TIMM = 'timm:'
 # mmengine's own file names say nothing of what they hold; their folder's does.
 ANONYMOUS = re.compile(r'(epoch|iter)_\d+|latest|last|best.*|checkpoint.*|model')
-# Of a task, not of weights: two descriptions of one backbone may differ in them.
-OF_A_TASK = {
-    'img_size', 'out_indices', 'drop_path_rate', 'init_cfg', 'mask_token', 'final_norm', 'fc_norm',
-    'frozen_stages', 'with_cp', 'global_blocks',
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -92,11 +87,6 @@ def display_name(path: Path) -> str:
     """The file's name without ending, or its folder's where the name says nothing."""
     stem = path.stem
     return path.resolve().parent.name if ANONYMOUS.fullmatch(stem) else stem
-
-
-def weight_options(backbone: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a backbone's options weights belong to."""
-    return {key: v for key, v in whole_options(backbone).items() if key not in OF_A_TASK}
 
 
 def _named(source: str) -> tuple[str, str]:

@@ -7,8 +7,8 @@ Left out of every digest: places, seeds, logging and hooks that only watch, load
     config     everything else
     protocol   the same with the recipe's own backbone in place of the checkpoint's: equal for all
                checkpoints that a recipe takes, so that only those results are compared
-    backbone   the constructor's arguments, defaults included, without weights: what a random start
-               has in common with a checkpoint
+    backbone   the constructor's arguments that its weights belong to, defaults included: what a
+               random start has in common with a checkpoint, on every task
 """
 
 import copy
@@ -47,6 +47,11 @@ LEFT_OUT = {
 OURS = {
     'launcher': '--gpus-per-job', 'load_from': 'CKPT', 'randomness.seed': '--seed',
     'resume': 'the same command again', 'work_dir': '--out',
+}  # fmt: skip
+# Options of a backbone that no weight depends on, or that only pre-training has.
+OF_A_TASK = {
+    'img_size', 'out_indices', 'drop_path_rate', 'init_cfg', 'mask_token', 'final_norm', 'fc_norm',
+    'frozen_stages', 'with_cp', 'global_blocks',
 }  # fmt: skip
 ARCHS: dict[str, Mapping[str, Any]] = {'MIMViT': VIT, 'MIMSwin': SWIN, 'MIMHiera': HIERA}
 
@@ -103,8 +108,8 @@ def identity_of(job: Job, cfg: Config, protocol: tuple[str, dict[str, Any]]) -> 
         protocol: what `protocol_of` says of its recipe.
     """
     content = computed(cfg, job.protocol.tier, job.card.root, job.processes)
-    backbone = whole_options(cfg.model.get('backbone', job.backbone))
-    return Identity(digest(content), protocol[0], digest(backbone), protocol[1])
+    backbone = digest(weight_options(job.backbone))
+    return Identity(digest(content), protocol[0], backbone, protocol[1])
 
 
 def protocol_of(job: Job, spec: DataSpec) -> tuple[str, dict[str, Any]]:
@@ -166,6 +171,11 @@ def whole_options(backbone: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(options.get('arch'), str):
             options['arch'] = ARCHS.get(cls.__name__, {}).get(options['arch'], options['arch'])
     return json.loads(json.dumps(options, default=str))
+
+
+def weight_options(backbone: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a backbone's options weights belong to, and no protocol decides."""
+    return {key: v for key, v in whole_options(backbone).items() if key not in OF_A_TASK}
 
 
 def digest(content: Any) -> str:

@@ -145,7 +145,11 @@ class TestIdentity:
         after = self.of(plan, 'detection', options={'model.backbone.drop_path_rate': 0.3})
         assert after.changes == {'model.backbone.drop_path_rate': 0.3}
         assert after.protocol != before.protocol
-        assert after.backbone != before.backbone
+        assert after.backbone == before.backbone  # the protocol's, not the weights'
+
+    def test_one_backbone_is_one_on_every_task(self, plan):
+        tasks = ('detection', 'segmentation', 'tracking')
+        assert len({self.of(plan, task).backbone for task in tasks}) == 1
 
     def test_of_an_architecture_by_name_and_by_sizes(self):
         from downstream.evaluation.job_config import whole_options
