@@ -42,11 +42,9 @@ def photos(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize('backbone', [VIT, SWIN], ids=['vit', 'swin'])
 def test_loss_on_real_photos_falls_steadily(backbone: dict, photos: Path) -> None:
-    masker = {'type': 'RandomPatchMasker', 'img_size': 96, 'patch_size': 4, 'unit_px': 32}
-    if backbone is VIT:
-        masker['patch_size'] = 16
-    dataset = UnlabelledImages(str(photos), 96, masker)
+    dataset = UnlabelledImages(str(photos), {'type': 'RandomPatchMasker', 'unit_px': 32})
     model = SimMIM(backbone)
+    model.bind(dataset)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05)
     losses = []
     for step in range(STEPS):
