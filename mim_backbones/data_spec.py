@@ -14,9 +14,11 @@ that holds a `data.yaml` may be given instead of the file.
 """
 
 import importlib
+import io
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -119,8 +121,9 @@ def class_list(name: str) -> tuple[str, ...]:
     known: dict[str, tuple[str, ...]] = {}
     for package in reversed(LISTS):
         try:
-            datasets = importlib.import_module(f'{package}.registry').DATASETS
-            importlib.import_module(f'{package}.datasets')
+            with redirect_stdout(io.StringIO()):  # they say there which data sets they go without
+                datasets = importlib.import_module(f'{package}.registry').DATASETS
+                importlib.import_module(f'{package}.datasets')
         except ImportError:
             continue
         for kind, cls in datasets.module_dict.items():

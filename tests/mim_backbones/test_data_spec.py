@@ -101,6 +101,12 @@ def test_class_lists_by_name(name: str, count: int, first: str) -> None:
     assert (len(found), found[0]) == (count, first)
 
 
+def test_looking_a_class_list_up_says_nothing_on_stdout() -> None:
+    code = "from mim_backbones.data_spec import class_list; class_list('ade20k')"
+    done = subprocess.run([sys.executable, '-c', code], check=True, capture_output=True, text=True)
+    assert done.stdout == ''  # where `--json` writes
+
+
 def test_an_unknown_class_list_names_the_known_ones(tmp_path) -> None:
     path = write(tmp_path, 'segmentation: {root: ., classes: ade21k}\n')
     with pytest.raises(UserError, match=r"'ade21k'.*one of: .*ade20k, .*cityscapes"):
