@@ -40,15 +40,9 @@ def fit(cfg: 'Config', job: 'Job', data: DetectionData) -> None:
 def run(runner: 'Runner', progress: 'Progress') -> Evaluation:
     """Box and mask AP over the val split, and a sheet of detections."""
     from downstream.detection.picture import instance_sheet
-    from downstream.evaluation.inference import fast_features, predict_some
+    from downstream.evaluation.inference import score_and_draw
 
-    with fast_features(runner):
-        metrics = runner.test()
-        shown = predict_some(runner)
-    metric = runner.test_evaluator.metrics[0]
-    classes = runner.test_dataloader.dataset.metainfo['classes']
-    picture = instance_sheet(shown, classes)
-    return Evaluation(metrics, metric.units, {'detections.png': picture})
+    return score_and_draw(runner, instance_sheet, 'detections.png')
 
 
 def units() -> 'type[DetectionUnits]':

@@ -1,6 +1,6 @@
 """How trained models are run for evaluation and for pictures."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,9 +9,27 @@ import torch.nn as nn
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from downstream.task import Evaluation
 from mim_backbones.training.precision import autocast
 
 SHOWN = 4
+
+
+def score_and_draw(
+    runner: Runner, sheet: Callable[[Sequence[Any], Sequence[str]], bytes], name: str
+) -> Evaluation:
+    """Score a detector or segmenter on its test set, and draw some of its predictions.
+
+    Args:
+        sheet: (data samples, class names) -> PNG.
+        name: of the picture.
+    """
+    with fast_features(runner):
+        metrics = runner.test()
+        shown = predict_some(runner)
+    classes = runner.test_dataloader.dataset.metainfo['classes']
+    units = runner.test_evaluator.metrics[0].units
+    return Evaluation(metrics, units, {name: sheet(shown, classes)})
 
 
 @contextmanager

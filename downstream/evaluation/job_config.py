@@ -29,7 +29,7 @@ from mim_backbones.backbones.archs import HIERA, SWIN, VIT
 from mim_backbones.data_spec import DataSpec, require
 from mim_backbones.errors import UserError
 from mim_backbones.registry import MODELS
-from mim_backbones.training.config import RUNNER_EXTRAS, open_config
+from mim_backbones.training.config import RUNNER_EXTRAS, merged, open_config
 
 # How a run behaves, not what it computes.
 BEHAVIOUR = {
@@ -202,10 +202,7 @@ def fitted(job: Job, spec: DataSpec) -> Config:
         ours = next((word for word in OURS if key == word or key.startswith(f'{word}.')), None)
         if ours is not None:
             raise UserError(f'--cfg-options {key}: mimbench eval sets it; use {OURS[ours]}')
-    try:
-        cfg.merge_from_dict(job.options)
-    except (TypeError, KeyError) as error:
-        raise UserError(f'--cfg-options: {" ".join(str(error).split())}') from error
+    merged(cfg, job.options)
     for key in ('val_cfg', 'val_dataloader', 'val_evaluator'):
         cfg.pop(key, None)
     return cfg

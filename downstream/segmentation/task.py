@@ -60,16 +60,10 @@ def fit(cfg: 'Config', job: 'Job', data: SegmentationData) -> None:
 
 def run(runner: 'Runner', progress: 'Progress') -> Evaluation:
     """mIoU over the val split, and a sheet of label maps."""
-    from downstream.evaluation.inference import fast_features, predict_some
+    from downstream.evaluation.inference import score_and_draw
     from downstream.segmentation.picture import label_sheet
 
-    with fast_features(runner):
-        metrics = runner.test()
-        shown = predict_some(runner)
-    metric = runner.test_evaluator.metrics[0]
-    classes = runner.test_dataloader.dataset.metainfo['classes']
-    picture = label_sheet(shown, classes)
-    return Evaluation(metrics, metric.units, {'segmentation.png': picture})
+    return score_and_draw(runner, label_sheet, 'segmentation.png')
 
 
 def units() -> 'type[SegmentationUnits]':

@@ -4,6 +4,7 @@ Two traps of text configs end silently otherwise: a misspelt key, and a `--cfg-o
 of a helper variable that the file has already used.
 """
 
+import copy
 import inspect
 import os
 import re
@@ -165,12 +166,24 @@ def read_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     Raises:
         UserError: no such file, not a config, an unknown key, an option that fits nothing.
     """
-    cfg = open_config(path)
-    try:
-        cfg.merge_from_dict(options or {})
-    except (TypeError, KeyError) as error:
-        raise UserError(f'--cfg-options: {" ".join(str(error).split())}') from error
+    cfg = merged(open_config(path), options or {})
     check_config(cfg, options or ())
+    return cfg
+
+
+def merged(cfg: Config, options: Mapping[str, Any], where: str = '--cfg-options') -> Config:
+    """The config with dotted keys overridden, in place; `options` stay as they are.
+
+    Args:
+        where: the options come from, for messages.
+
+    Raises:
+        UserError: an option that fits nothing in the config.
+    """
+    try:
+        cfg.merge_from_dict(copy.deepcopy(dict(options)))  # merging empties `_delete_` entries
+    except (KeyError, TypeError) as error:
+        raise UserError(f'{where}: {" ".join(str(error).split())}') from error
     return cfg
 
 

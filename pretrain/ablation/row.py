@@ -1,6 +1,5 @@
 """A row at a tier: its changes put on the tier's recipe, at its budget, and how far it is."""
 
-import copy
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,7 +12,7 @@ from mmengine.config import Config
 
 from mim_backbones.console.atomic_file import write_bytes_atomically
 from mim_backbones.errors import UserError
-from mim_backbones.training.config import open_config
+from mim_backbones.training.config import merged, open_config
 from pretrain.ablation.study import Changes, Study, Tier
 from pretrain.maskers.choice import build_masker, on_backbone
 
@@ -27,12 +26,7 @@ def resolved(recipe: Path, changes: Changes) -> Config:
     Raises:
         UserError: a change that fits nothing in the recipe.
     """
-    config = open_config(recipe)
-    try:
-        config.merge_from_dict(copy.deepcopy(dict(changes)))  # merging empties `_delete_` entries
-    except (KeyError, TypeError) as error:
-        raise UserError(f'config {recipe}: {" ".join(str(error).split())}') from error
-    return config
+    return merged(open_config(recipe), changes, f'config {recipe}')
 
 
 def config_text(recipe: Path, changes: Changes) -> str:

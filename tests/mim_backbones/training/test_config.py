@@ -8,6 +8,7 @@ from mim_backbones.training.config import (
     check_config,
     custom_imports_of,
     import_recorded,
+    merged,
     read_config,
     used_names,
 )
@@ -167,3 +168,10 @@ def test_a_module_that_fails_is_one_line() -> None:
     for name, why in (('acme_broken', 'ValueError: half done'), ('acme_method.x', 'No module')):
         with pytest.raises(UserError, match=f"'{name}', which fails here: .*{why}"):
             import_recorded({'custom_imports': [name]}, 'a.pth')
+
+
+def test_merging_leaves_the_options_as_they_are() -> None:
+    options = {'model.neck': {'_delete_': True, 'type': 'FPN'}}
+    for _ in range(2):  # `mimbench eval` fits one recipe several times with the same options
+        cfg = merged(Config({'model': {'neck': {'type': 'Old', 'width': 3}}}), options)
+        assert cfg.model.neck == {'type': 'FPN'}
