@@ -25,6 +25,7 @@ class DataCard:
     fingerprint: changes with the files' names, sizes or annotations.
     train, val: numbers of images or sequences.
     classes: names in label order, where the data set has classes; read once a command.
+    notes: lines that `mimbench eval` prints at the start: what is scored otherwise than usual.
     """
 
     name: str
@@ -33,6 +34,7 @@ class DataCard:
     train: int
     val: int
     classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

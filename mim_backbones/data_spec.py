@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 import yaml
 
@@ -151,7 +151,7 @@ def _section(file: Path, name: str, values: Any) -> Any:
     if needed - set(values):
         raise UserError(f'{where} lacks {sorted(needed - set(values))}')
     types = get_type_hints(kind)
-    values = {key: _value(file, key, value, types[key]) for key, value in values.items()}
+    values = {key: _value(where, file, key, value, types[key]) for key, value in values.items()}
     section = kind(**values)
     for path in section.wanted() if hasattr(section, 'wanted') else [section.root]:
         if not path.exists():
@@ -159,13 +159,32 @@ def _section(file: Path, name: str, values: Any) -> Any:
     return section
 
 
-def _value(file: Path, key: str, value: Any, kind: Any) -> Any:
-    """Paths are made whole, lists become tuples, a class list is looked up by its name."""
+def _value(where: str, file: Path, key: str, value: Any, kind: Any) -> Any:
+    """Paths are made whole, lists become tuples, a class list is looked up by its name.
+
+    Raises:
+        UserError: a value of another kind than the section's: "no" in quotes is a text, and true.
+    """
     if kind is Path:
+        if not isinstance(value, str | int | float) or isinstance(value, bool):
+            raise UserError(f'{where}: {key} must be a path, not {value!r}')
         return (file.parent / _expand(str(value), file)).resolve()
     if key == 'classes' and isinstance(value, str):
         return class_list(value)
-    return tuple(str(one) for one in value) if isinstance(value, list) else value
+    if isinstance(value, list):
+        value = tuple(str(one) for one in value)
+    plain = get_origin(kind) or kind
+    if plain in _KINDS and type(value) is not plain:
+        raise UserError(f'{where}: {key} must be {_KINDS[plain]}, not {value!r}')
+    return value
+
+
+_KINDS = {
+    bool: 'true or false, without quotes',
+    int: 'an integer',
+    str: 'a text',
+    tuple: 'a list',
+}
 
 
 def _expand(text: str, file: Path) -> str:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from downstream.detection.data import DetectionData, describe, read_split
+from downstream.detection.data import DetectionData, boxes_alone, describe, read_split
 from downstream.evaluation.backbone_config import fit_backbone, fit_neck
 from downstream.task import Evaluation, Task
 
@@ -25,6 +25,8 @@ def fit(cfg: 'Config', job: 'Job', data: DetectionData) -> None:
     for head in ('bbox_head', 'mask_head'):
         if head in cfg.model.roi_head:
             cfg.model.roi_head[head].num_classes = len(classes)
+    if boxes_alone(data):
+        _leave_masks_out(cfg)
     train, val = cfg.train_dataloader.dataset, cfg.test_dataloader.dataset
     for dataset, images, annotations in (
         (train.get('dataset', train), data.train_images, data.train_annotations),
@@ -35,6 +37,19 @@ def fit(cfg: 'Config', job: 'Job', data: DetectionData) -> None:
         dataset.ann_file = annotations
         dataset.metainfo = {'classes': classes}
     cfg.test_evaluator.ann_file = str(data.root / data.val_annotations)
+
+
+def _leave_masks_out(cfg: 'Config') -> None:
+    """Boxes alone: no mask head, and no pipeline that looks for masks."""
+    for part in ('mask_head', 'mask_roi_extractor'):
+        cfg.model.roi_head.pop(part, None)
+    for loader in (cfg.train_dataloader, cfg.test_dataloader):
+        dataset = loader.dataset
+        while dataset is not None:
+            for step in dataset.get('pipeline', ()):
+                if step.type == 'LoadAnnotations':
+                    step.with_mask = False
+            dataset = dataset.get('dataset')
 
 
 def run(runner: 'Runner', progress: 'Progress') -> Evaluation:

@@ -38,6 +38,9 @@ def evaluate_all(request: Request) -> tuple[list[Row], dict[str, str]]:
     planned = plan_jobs(request, contestants, spec)
     waiting = [one for one in planned if one.done is None]
     with PoolDisplay(len(waiting)) as display:
+        notes = (f'{one.job.task}: {note}' for one in planned for note in one.job.card.notes)
+        for line in dict.fromkeys(notes):
+            display.say(line)
         for one in planned:
             if one.done is not None:
                 display.say(f'{one.job.title}: already there ({one.done.name})')

@@ -86,32 +86,77 @@ def _files(folder: Path) -> Iterator[str]:
             yield os.path.relpath(os.path.join(place, name), folder)
 
 
+def check_sizes(data: SegmentationData, name: str, split: Split) -> None:
+    """Compares each label map with its image; of both only the head is read.
+
+    Raises:
+        UserError: a label map of another size than its image, a test image or a label map that is
+            none. A training image that cannot be read is for the loader, which tolerates a few.
+    """
+    images, labels = folders(data, name)
+    for path in split.labels:
+        image = (images / path.relative_to(labels)).with_suffix(split.suffix)
+        label_size = _shown_size(path)
+        image_size = _shown_size(image)
+        if label_size is None or (image_size is None and name == data.val):
+            raise UserError(f'{image if label_size else path} cannot be read as a picture')
+        if image_size not in (None, label_size):
+            sizes = [' x '.join(map(str, size)) for size in (label_size, image_size)]
+            raise UserError(
+                f'label map {path} has {sizes[0]} pixels, its image {sizes[1]}; a label map needs '
+                'a value for each pixel'
+            )
+
+
+def _shown_size(path: Path) -> tuple[int, int] | None:
+    """Width and height as loaders turn the picture; None when it is none."""
+    from PIL import ExifTags, Image
+
+    try:
+        with Image.open(path) as picture:
+            size, exif = picture.size, Image.Exif()
+            if 'exif' in picture.info:  # getexif() would decode a PNG for it
+                exif.load(picture.info['exif'])
+    except (OSError, SyntaxError, ValueError):
+        return None
+    return size[::-1] if exif.get(ExifTags.Base.Orientation) in (5, 6, 7, 8) else size
+
+
 def check_labels(data: SegmentationData, split: Split) -> None:
     """Looks into some label maps.
 
     Raises:
-        UserError: a label that is neither a class nor ignored, or a file that is no label map.
+        UserError: a label that is neither a class nor ignored, a file that is no label map, or
+            nothing but ignored pixels in all of them.
     """
     import numpy as np
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     count = len(data.classes)
     known = set(range(count + 1)) if data.reduce_zero_label else set(range(count))
-    known |= {255} if data.reduce_zero_label else {data.ignore_index}
+    ignored = {0, 255} if data.reduce_zero_label else {data.ignore_index}
+    labelled = False
     step = max(1, len(split.labels) // LABELS_CHECKED)
     for path in split.labels[::step]:
         try:
             label = np.asarray(Image.open(path))
-        except (OSError, UnidentifiedImageError, SyntaxError) as error:
+        except (OSError, SyntaxError) as error:
             raise UserError(f'label map {path} cannot be read ({error})') from error
         if label.ndim != 2:
             raise UserError(f'label map {path} has {label.shape[-1]} channels, expected one')
-        strange = set(np.unique(label).tolist()) - known
+        values = set(np.unique(label).tolist())
+        strange = values - known - ignored
         if strange:
             raise UserError(
                 f'label map {path} holds {sorted(strange)[:5]}, which is no class of {count}; '
                 'check classes, ignore_index and reduce_zero_label of the data file'
             )
+        labelled |= not values <= ignored
+    if not labelled:
+        raise UserError(
+            f'{split.labels[0].parent}: label maps hold ignored pixels alone; check classes, '
+            'ignore_index and reduce_zero_label of the data file'
+        )
 
 
 def describe(data: SegmentationData) -> DataCard:
@@ -126,7 +171,8 @@ def describe(data: SegmentationData) -> DataCard:
             '255 then; use ignore_index: 255'
         )
     train, val = read_split(data, data.train), read_split(data, data.val)
-    for split in (train, val):
+    for name, split in ((data.train, train), (data.val, val)):
+        check_sizes(data, name, split)
         check_labels(data, split)
     return DataCard(
         name=data.root.name,

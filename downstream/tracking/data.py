@@ -7,6 +7,7 @@ groundtruth.txt has one box per frame and says how many frames there are; the tw
 comma-separated 0/1. A frame is visible when neither flag is set.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def read_names(root: str | Path, list_file: str | Path) -> list[str]:
 
 
 def read_sequence(root: str | Path, name: str) -> Sequence:
-    """One sequence with all its files checked: counts agree, first and last frame exist."""
+    """One sequence with all its files checked: counts agree, and every frame is there."""
     folder = Path(root) / name.rsplit('-', 1)[0] / name
     if not folder.is_dir():
         raise UserError(f'{folder}: no such folder; LaSOT keeps {name} there')
@@ -89,8 +90,17 @@ def read_sequence(root: str | Path, name: str) -> Sequence:
     sequence = Sequence(name, folder, boxes, ~(occluded | out_of_view))
     if not (boxes[0, 2:] > 0).all():
         raise UserError(f'{folder}/groundtruth.txt: the first box is empty; nothing to track')
-    for index in (0, len(boxes) - 1):
-        if not sequence.frame_path(index).is_file():
+    unknown = ~np.isfinite(boxes).all(axis=1)
+    wild = np.flatnonzero(unknown & sequence.visible)
+    if len(wild):
+        raise UserError(
+            f'{folder}/groundtruth.txt: line {wild[0] + 1} is no box, though the frame is neither '
+            'occluded nor out of view; the flag files mark frames without target'
+        )
+    boxes[unknown] = 0  # absent, which no evaluator looks at
+    there = set(os.listdir(folder / 'img')) if (folder / 'img').is_dir() else set()
+    for index in range(len(boxes)):
+        if sequence.frame_path(index).name not in there:
             raise UserError(
                 f'{sequence.frame_path(index)}: no such frame; '
                 f'groundtruth.txt has {len(boxes)} boxes'

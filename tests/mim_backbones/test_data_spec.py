@@ -66,12 +66,18 @@ def test_label_convention(tmp_path) -> None:
     ('[1, 2]', 'must map'),
     ('a: [', 'is not YAML'),
     ('detection: {root: coconut}', 'coconut is not there; .* holds: coco, data.yaml'),
+    ('detection: {root: true}', 'root must be a path, not True'),
+    ('detection: {root: coco, val_images: 2017}', 'val_images must be a text, not 2017'),
+    ('segmentation: {root: coco, classes: [a], reduce_zero_label: "no"}',
+     "reduce_zero_label must be true or false, without quotes, not 'no'"),
+    ('segmentation: {root: coco, classes: [a], ignore_index: true}', 'must be an integer'),
+    ('segmentation: {root: coco, classes: {a: 1}}', 'classes must be a list'),
     ('detection: {root: gone/coconut}', 'gone/coconut is not there; .* holds: coco, data.yaml'),
     ('detection: {root: coco, val_images: val}', 'coco/val is not there; .*holds: annotations'),
 ])  # fmt: skip
 def test_mistakes_are_one_clear_line(coco, text: str, message: str) -> None:
     with pytest.raises(UserError, match=message) as error:
-        require(load_data_spec(write(coco, text)), 'detection')
+        require(load_data_spec(write(coco, text)), text.split(':')[0])
     assert '\n' not in str(error.value)
 
 

@@ -25,6 +25,15 @@ def edit(data, name, change):
     path.write_text(json.dumps(content))
 
 
+def each(key, **values):
+    """A change of every entry."""
+    return lambda content: [entry.update(values) for entry in content[key]]
+
+
+def first(key, **values):
+    return lambda content: content[key][0].update(values)
+
+
 def test_card_counts_and_fingerprint(data):
     card = describe(data)
     assert (card.name, card.train, card.val) == ('coco', 8, 4)
@@ -66,6 +75,22 @@ def test_classes_follow_the_file(data):
         (lambda content: content.update(annotations=[]), 'has no annotation'),
         (lambda content: content['images'][0].update(file_name='gone.jpg'), r'gone\.jpg'),
         (lambda content: content['categories'][0].update(name='new'), "lacks: .'new'"),
+        (each('annotations', bbox=[5, 5, 0, 9]), 'none of its .* boxes can be used'),
+        (each('annotations', bbox=[1000, 5, 9, 9]), 'none of its .* boxes can be used'),
+        (each('annotations', iscrowd=1), 'none of its .* boxes can be used'),
+        (first('annotations', category_id=99), 'category_id 99, of no category'),
+        (first('annotations', image_id='1'), "image_id '1'; ids are integers"),
+        (each('annotations', image_id=99), 'none of its .* boxes can be used'),
+        (first('annotations', bbox=[1, 2, 3]), 'a box is four numbers'),
+        (first('annotations', bbox=[1, 2, float('nan'), 3]), 'bbox holds nan'),
+        (first('annotations', area=None), 'area holds None'),
+        (first('annotations', segmentation=[]), '1 of .* annotations have no segmentation'),
+        (first('images', id='000001'), "image id '000001' is no integer"),
+        (first('images', width='wide'), "width holds 'wide'"),
+        (first('categories', name=7), 'has name 7, which is no text'),
+        (first('annotations', id=2), 'two annotation entries have id 2'),
+        (first('categories', id=2), 'two category entries have id 2'),
+        (each('categories', name='same'), "two categories called 'same'"),
     ],
 )
 def test_a_broken_val_split_is_named(data, change, message):
@@ -79,3 +104,14 @@ def test_no_json_object_is_named(data, text):
     (data.root / VAL).write_text(text)
     with pytest.raises(UserError, match=r'instances_val2017\.json'):
         describe(data)
+
+
+@pytest.mark.parametrize('names', [(TRAIN, VAL), (VAL,)])
+def test_boxes_without_masks_are_trained_and_said(data, names):
+    for name in names:
+        edit(
+            data, name, lambda content: [one.pop('segmentation') for one in content['annotations']]
+        )
+    (note,) = describe(data).notes
+    assert note.startswith('boxes alone')
+    assert [name.rpartition('/')[2] in note for name in (TRAIN, VAL)] == [TRAIN in names, True]

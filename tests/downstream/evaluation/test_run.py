@@ -98,6 +98,25 @@ def test_one_failed_job_is_one_line_and_the_others_are_there(world, weights, tmp
     assert 'failed' not in done.stdout
 
 
+@pytest.mark.slow
+def test_boxes_without_masks_give_box_ap_and_it_is_said(world, weights, tmp_path):
+    data, out = tmp_path / 'world', tmp_path / 'results'
+    shutil.copytree(world, data)
+    for file in (data / 'coco' / 'annotations').iterdir():
+        content = json.loads(file.read_text())
+        for annotation in content['annotations']:
+            del annotation['segmentation']
+        file.write_text(json.dumps(content))
+    words = ('--data', data, '--out', out, '--tasks', 'detection', *QUICK)
+    done = mimbench(weights, *words)
+    assert done.returncode == 0, done.stderr
+    assert 'detection: boxes alone are trained and scored' in done.stderr
+    (stored,) = read_results(out)
+    assert stored.result.primary == 'box_mAP'
+    assert not any(key.startswith('mask') for key in stored.result.metrics)
+    assert mimbench(weights, *words).stderr.count('already there') == 1
+
+
 @pytest.mark.parametrize('damage', ['missing', 'truncated', 'data', 'layout', 'out', 'tier'])
 def test_bad_input_is_one_line_before_anything_is_trained(world, weights, tmp_path, damage):
     out = tmp_path / 'results'

@@ -1,6 +1,7 @@
 import shutil
 from dataclasses import replace
 
+import mmcv
 import numpy as np
 import pytest
 from PIL import Image
@@ -51,6 +52,45 @@ def test_reduce_zero_label_goes_with_255_only(data):
         describe(replace(data, ignore_index=11))
 
 
+@pytest.mark.parametrize('split', ['training', 'validation'])
+def test_nothing_but_ignored_pixels_is_refused(data, split):
+    for path in (data.root / 'annotations' / split).iterdir():
+        Image.fromarray(np.full_like(np.asarray(Image.open(path)), 255)).save(path)
+    with pytest.raises(UserError, match=f'{split}: .* hold ignored pixels alone'):
+        describe(data)
+
+
+@pytest.mark.parametrize('split', ['training', 'validation'])
+def test_one_label_map_of_another_size_is_named(data, split):
+    path = sorted((data.root / 'annotations' / split).iterdir())[-1]
+    label = Image.open(path)
+    width, height = label.size
+    label.resize((width // 2, height // 2), Image.Resampling.NEAREST).save(path)
+    with pytest.raises(UserError, match=rf'{path.name} has {width // 2} x {height // 2} pixels'):
+        describe(data)
+
+
+def test_label_maps_follow_pictures_as_they_are_shown(data):
+    """Loaders turn a picture that its camera marked as lying on its side."""
+    name = sorted((data.root / 'images' / 'training').iterdir())[0].stem
+    image = data.root / 'images' / 'training' / f'{name}.jpg'
+    label = data.root / 'annotations' / 'training' / f'{name}.png'
+    wide = np.zeros((20, 30, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(wide).save(image, exif=exif)
+    Image.fromarray(np.ones((30, 20), np.uint8)).save(label)
+    assert mmcv.imread(image).shape[:2] == (30, 20)
+    describe(data)
+
+
+def test_a_test_image_that_cannot_be_read_is_named(data):
+    image = sorted((data.root / 'images' / 'validation').iterdir())[0]
+    image.write_bytes(b'no picture')
+    with pytest.raises(UserError, match=f'{image.name} cannot be read'):
+        describe(data)
+
+
 def test_mixed_suffixes_and_no_images_are_refused(data):
     image = next((data.root / 'images' / 'training').iterdir())
     image.rename(image.with_suffix('.png'))
@@ -72,7 +112,7 @@ def test_a_label_map_that_is_no_picture_is_named(data, content):
 
 def test_a_colour_label_map_is_refused(data):
     path = sorted((data.root / 'annotations' / 'training').iterdir())[0]
-    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(path)
+    Image.open(path).convert('RGB').save(path)
     with pytest.raises(UserError, match='3 channels'):
         describe(data)
 

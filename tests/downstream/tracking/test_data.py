@@ -9,7 +9,7 @@ from downstream.tracking.data import (
     read_sequence,
     read_sequences,
 )
-from downstream.tracking.metric import write_boxes
+from downstream.tracking.metric import frame_errors, write_boxes
 from downstream.tracking.sequences import LasotSequences
 from mim_backbones.errors import UserError
 
@@ -58,6 +58,11 @@ def test_card_and_what_must_be_there(make_lasot):
         (lambda f: (f / 'full_occlusion.txt').write_text('0,' * 11 + '2'), '0 or 1'),
         (lambda f: (f / 'img' / '00000012.jpg').unlink(), r'00000012\.jpg: no such frame'),
         (lambda f: (f / 'groundtruth.txt').write_text('1,1,0,0\n' * 12), 'first box is empty'),
+        (
+            lambda f: (f / 'groundtruth.txt').write_text('1,1,9,9\n' * 5 + 'nan,1,9,9\n' * 7),
+            'line 6 is no box',
+        ),
+        (lambda f: (f / 'img' / '00000005.jpg').unlink(), r'00000005\.jpg: no such frame'),
     ],
 )
 def test_broken_sequence(make_lasot, spoil, message):
@@ -66,6 +71,16 @@ def test_broken_sequence(make_lasot, spoil, message):
     with pytest.raises(UserError, match=message) as caught:
         read_sequence(root, 'cube-1')
     assert str(root / 'cube' / 'cube-1') in str(caught.value)
+
+
+def test_an_absent_frame_needs_no_box(make_lasot):
+    folder = make_lasot(train=1, test=1) / 'cube' / 'cube-1'
+    (folder / 'groundtruth.txt').write_text('1,1,9,9\n' * 5 + 'nan,nan,nan,nan\n' * 7)
+    (folder / 'out_of_view.txt').write_text(','.join('0' * 5 + '1' * 7))
+    sequence = read_sequence(folder.parent.parent, 'cube-1')
+    assert sequence.visible.tolist() == [True] * 5 + [False] * 7
+    assert (sequence.boxes[5:] == 0).all()
+    frame_errors(np.ones((12, 4)), sequence.boxes, sequence.visible)  # can be scored
 
 
 def test_missing_root_list_and_folder(tmp_path):
