@@ -10,6 +10,8 @@ import click
 from downstream.synthetic.sizes import PART_NAMES, SIZES
 from mim_backbones.errors import UserError
 
+PER_CORE = 8  # workers; more only wait
+
 
 @click.command()
 @click.argument('out', type=click.Path(path_type=Path))
@@ -38,6 +40,11 @@ def synth(
     from downstream.synthetic.build import build_world
     from mim_backbones.console.processes import cores
 
+    if workers is not None and workers > PER_CORE * cores():
+        raise UserError(
+            f'--workers {workers}: {cores()} cores take at most {PER_CORE * cores()}; each needs '
+            'memory of its own'
+        )
     parts = _parts(only)
     with _progress_bar(f'synthetic world, {size}') as show:
         summary = build_world(out, SIZES[size], seed, workers or cores(), parts, show)

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from mim_backbones.console.options import nearest
+from mim_backbones.console.options import nearest, warn
 from mim_backbones.console.plugins import doubled, load_plugin, plugins
 from mim_backbones.errors import UserError
 
@@ -84,7 +84,7 @@ class EntryPointGroup(SuggestingGroup):
 
     def _warn(self, lines: list[str]) -> None:
         for line in lines:
-            click.echo(f'mimbench: warning: {line}', err=True)
+            warn(line)
 
 
 @click.group(

@@ -99,6 +99,11 @@ class Words(click.ParamType):
         return [CompletionItem(before + comma + word) for word in known if word.startswith(last)]
 
 
+def warn(line: str) -> None:
+    """A line on stderr, for what a command goes on without."""
+    click.echo(f'mimbench: warning: {line}', err=True)
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """'; did you mean 'eval'?' for a word that is nearly a known one, else nothing."""
     near = difflib.get_close_matches(word, list(known), 1)

@@ -5,7 +5,9 @@ from typing import Any
 
 import click
 
-from mim_backbones.console.options import backbone_option
+from mim_backbones.console.options import backbone_option, warn
+
+LARGEST_VIEW = 2048  # pixels; a tokenizer of 16 such images fits no memory
 
 
 @click.command()
@@ -13,10 +15,10 @@ from mim_backbones.console.options import backbone_option
 @click.argument('images', type=click.Path(path_type=Path))
 @click.option('--count', type=click.IntRange(1), default=256, show_default=True,
               help='Images taken from a folder, spread evenly.')  # fmt: skip
-@click.option('--size', type=click.IntRange(1),
+@click.option('--size', type=click.IntRange(1, LARGEST_VIEW),
               help="Side in pixels; the tokenizer's own if left out.")  # fmt: skip
 @click.option('--out', type=click.Path(path_type=Path),
-              help='Draw the patches of the most frequent codes to this PNG file.')  # fmt: skip
+              help='Draw the patches of the most frequent codes to this PNG or JPEG.')  # fmt: skip
 @click.option('--codes', type=click.IntRange(1, 200), default=24, show_default=True,
               help='Codes in the picture.')  # fmt: skip
 @click.option('--patches', type=click.IntRange(1, 100), default=16, show_default=True,
@@ -50,16 +52,17 @@ def codebook(
     import json
     from dataclasses import asdict
 
-    from mim_backbones.console.atomic_file import check_writable, write_atomically
     from pretrain.inspect.codebook import survey
+    from pretrain.inspect.pictures import check_picture, write_picture
     from pretrain.tokenizers.trained import open_tokenizer
 
     if out is not None:
-        check_writable(out.absolute().parent)
+        check_picture(out)
     found = survey(open_tokenizer(tokenizer, backbone), images, count, size, codes, patches)
+    for name in found.skipped:
+        warn(f'skipped {name}: it cannot be decoded')
     if out is not None:
-        picture = found.picture()
-        write_atomically(out, lambda stream: picture.save(stream, format='PNG'))
+        write_picture(out, found.picture())
     if as_json:
         result = {**asdict(found.health), 'histogram': dict(found.health.histogram)}
         top = [asdict(code) for code in found.codes]

@@ -37,7 +37,9 @@ AREA = click.IntRange(1, 2**31 - 1)  # more is no image, and no whole number of 
 )  # fmt: skip
 @click.option('--seed', type=click.IntRange(0), default=0, show_default=True)
 @click.option('--image', type=click.Path(path_type=Path), help='Draw on this; a test picture else.')
-@click.option('--out', type=click.Path(path_type=Path), help='Draw example masks to this PNG file.')
+@click.option(
+    '--out', type=click.Path(path_type=Path), help='Draw example masks to this PNG or JPEG.'
+)
 @click.option('--examples', type=click.IntRange(1, 100), default=8, show_default=True)
 @click.option('--json', 'as_json', is_flag=True, help='Print everything as JSON.')
 def masks(
@@ -75,17 +77,24 @@ def masks(
         raise UserError('--image without --out: say where to draw, for example --out masks.png')
     import numpy as np
 
-    from mim_backbones.console.atomic_file import check_writable, write_atomically
     from pretrain.inspect.masks import mask_statistics, statistics_text
-    from pretrain.inspect.pictures import example_sheet, plain_scene, read_picture
+    from pretrain.inspect.pictures import (
+        check_picture,
+        check_size,
+        example_sheet,
+        plain_scene,
+        read_picture,
+        write_picture,
+    )
     from pretrain.maskers.choice import build_masker, masker_config, recipe_masker_config
 
     options = {key: value for key, value in given.items() if value is not None}
     chosen = recipe_masker_config(config, options) if config else masker_config(name, options)
     masker, patch = build_masker(chosen), chosen['patch_size']
     if out is not None:
-        check_writable(out.absolute().parent)
+        check_picture(out)
         size = (masker.grid[0] * patch, masker.grid[1] * patch)
+        check_size(examples + 2, size, 1)
         picture = plain_scene(size) if image is None else read_picture(image, size)
     statistics = mask_statistics(
         masker, patch, samples, avg_dist_samples, np.random.default_rng(seed)
@@ -101,5 +110,5 @@ def masks(
     if out is not None:
         drawn = masker.batch(examples, np.random.default_rng(seed))
         sheet = example_sheet(picture, drawn, np.array(statistics.frequency))
-        write_atomically(out, lambda stream: sheet.save(stream, format='PNG'))
+        write_picture(out, sheet)
         click.echo(out, err=as_json)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from mim_backbones.console.options import warn
+
 
 @click.command()
 @click.argument('images', type=click.Path(path_type=Path))
@@ -53,7 +55,7 @@ def palette(
     ) as bar:
         drawn, skipped = draw_pixels(bar, -(-pixels // len(files)), img_size, seed)
     for name in skipped:
-        click.echo(f'mimbench: warning: skipped {name}: it cannot be decoded', err=True)
+        warn(f'skipped {name}: it cannot be decoded')
     fitted = fit_palette(drawn, colours, seed)
     report = {
         'colours': colours,

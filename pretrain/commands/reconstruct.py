@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mim_backbones.console.options import backbone_option
+from mim_backbones.console.options import backbone_option, warn
 
 
 @click.command()
@@ -45,27 +45,38 @@ def reconstruct(
     \b
     Exit codes: 0 drawn; 2 the checkpoint or the images cannot be used, or nothing can be drawn.
     """
-    from mim_backbones.console.atomic_file import check_writable, write_atomically
-    from mim_backbones.training.config import read_config
-    from pretrain.images.decode import choose_images, load_images
-    from pretrain.inspect.reconstruction import load_drawable, reconstruction_picture
+    import torch
 
-    check_writable(out.absolute().parent)
+    from mim_backbones.training.config import read_config
+    from pretrain.images.decode import choose_images, load_readable, unreadable
+    from pretrain.inspect.pictures import check_picture, check_size, write_picture
+    from pretrain.inspect.reconstruction import (
+        COLUMNS,
+        fitting_scale,
+        load_drawable,
+        reconstruction_picture,
+    )
+
+    check_picture(out)
     recipe = read_config(config) if config else None
     model, masker, missing = load_drawable(checkpoint, recipe, backbone)
     if missing:
         more = f' and {len(missing) - 1} more' if len(missing) > 1 else ''
-        click.echo(
-            f'mimbench: warning: checkpoint {checkpoint} lacks {missing[0]}{more}: without its '
-            'decoder it predicts nothing; drawn without predictions',
-            err=True,
+        warn(
+            f'checkpoint {checkpoint} lacks {missing[0]}{more}, which {type(model).__name__} '
+            'predicts with; drawn without predictions'
         )
     files = choose_images(images, count)
-    batch = load_images(files, model.img_size)
+    side = model.img_size
+    check_size(len(COLUMNS) * len(files), (side, side), scale or fitting_scale(side))
+    read = load_readable(files, side)
+    for name in unreadable(files, read):
+        warn(f'skipped {name}: it cannot be decoded')
+    batch = torch.stack([*read.values()])
     picture = reconstruction_picture(model, masker, batch, seed, scale, predicts=not missing)
-    write_atomically(out, lambda stream: picture.save(stream, format='PNG'))
+    write_picture(out, picture)
     if as_json:
-        record = {'written': str(out), 'method': type(model).__name__, 'images': files}
+        record = {'written': str(out), 'method': type(model).__name__, 'images': [*read]}
         click.echo(json.dumps({**record, 'seed': seed, 'missing': missing}, indent=2))
     else:
         click.echo(out)

@@ -14,7 +14,7 @@ from mim_backbones.console.options import backbone_option
 @click.argument('images', type=click.Path(path_type=Path))
 @click.option('--out', type=click.Path(path_type=Path), default='token_ids.npz', show_default=True)
 @click.option(
-    '--token-size', type=click.IntRange(1),
+    '--token-size', type=click.IntRange(1, 2048),
     help="The tokenizer's view in pixels; its own if left out.",
 )  # fmt: skip
 @click.option('--batch-size', type=click.IntRange(1), default=32, show_default=True)

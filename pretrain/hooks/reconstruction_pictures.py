@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import numpy as np
+import torch
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mim_backbones.console.atomic_file import write_atomically
 from pretrain.hooks.binding import unwrapped
-from pretrain.images.decode import choose_images, evenly, load_images, load_readable
+from pretrain.images.decode import choose_images, evenly, load_readable
 from pretrain.inspect.reconstruction import reconstruction_picture
 from pretrain.methods.base import MaskedImageModel
 from pretrain.registry import HOOKS
@@ -62,7 +63,7 @@ class ReconstructionPictures(Hook):
         model = unwrapped(runner)
         dataset = runner.train_dataloader.dataset
         device = next(model.parameters()).device
-        batch = load_images(self.files, dataset.img_size).to(device)
+        batch = torch.stack([*load_readable(self.files, dataset.img_size).values()]).to(device)
         training = model.training
         model.eval()
         picture = reconstruction_picture(model, dataset.masker, batch, self.seed)

@@ -1,5 +1,6 @@
 """Image files -> square uint8 crops, decoded no larger than the crop needs."""
 
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -188,6 +189,18 @@ def load_readable(
     return found
 
 
+def unreadable(files: list[str], read: Collection[str]) -> list[str]:
+    """Those of the files that were not read.
+
+    Raises:
+        UserError: all of them.
+    """
+    if not read:
+        more = f' nor any of {len(files) - 1} more' if len(files) > 1 else ''
+        raise UserError(f'image {files[0]} cannot be decoded{more}')
+    return [path for path in files if path not in read]
+
+
 def choose_images(source: str | Path, count: int) -> list[str]:
     """`count` files spread evenly over a folder, or the one file.
 
@@ -204,8 +217,3 @@ def choose_images(source: str | Path, count: int) -> list[str]:
 def evenly(files: list[str], count: int) -> list[str]:
     """`count` of the files, from the first to the last."""
     return [files[i] for i in np.linspace(0, len(files) - 1, min(count, len(files))).astype(int)]
-
-
-def load_images(files: list[str], img_size: int, interpolation: str = 'bilinear') -> torch.Tensor:
-    """Their centres as one batch (B, 3, S, S) uint8."""
-    return torch.stack([load_image(path, img_size, interpolation) for path in files])

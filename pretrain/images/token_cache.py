@@ -96,7 +96,7 @@ def tokenize_images(
         done: called with the number of images after each batch.
 
     Raises:
-        UserError: no images, or none that can be decoded.
+        UserError: no images, none that can be decoded, or a size the tokenizer does not take.
     """
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     files = list_images(root)
@@ -106,7 +106,11 @@ def tokenize_images(
         views = load_readable(chosen, size, 'bicubic')
         if views:
             image = torch.stack([*views.values()]).to(device).float() / 255
-            rows |= zip(views, tokens(image).to('cpu', torch.int32).numpy(), strict=True)
+            try:
+                ids = tokens(image).to('cpu', torch.int32).numpy()
+            except ValueError as error:
+                raise UserError(f'the tokenizer cannot take {size} px: {error}') from error
+            rows |= zip(views, ids, strict=True)
         done(len(chosen))
     if not rows:
         raise UserError(f'none of the {len(files)} images below {root} can be decoded')

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from mim_backbones.errors import UserError
 from pretrain.hooks.codebook_health import CodebookHealth, codebook_health
-from pretrain.images.decode import choose_images, load_images
+from pretrain.images.decode import choose_images, load_readable, unreadable
 from pretrain.images.preprocessor import to_unit
 
 BATCH = 16  # images at a time
@@ -37,12 +37,14 @@ class Survey:
         codes: the most frequent codes, falling.
         patches: of each of those, (n, 3, p, p) uint8.
         images: how many images.
+        skipped: files that cannot be decoded.
     """
 
     health: CodebookHealth
     codes: tuple[CodeUse, ...]
     patches: tuple[np.ndarray, ...]
     images: int
+    skipped: tuple[str, ...] = ()
 
     def picture(self) -> Image.Image:
         """A row for each code: id and share, then its patches."""
@@ -78,13 +80,18 @@ def survey(
         patches: of each, taken from as many images as possible.
 
     Raises:
-        UserError: no images, or a size the tokenizer cannot divide.
+        UserError: no images that can be decoded, or a size the tokenizer cannot divide.
     """
     files = choose_images(images, count)
     side = size or tokenizer.input_size or 224
     ids, pixels = [], []
+    read: set[str] = set()
     for start in range(0, len(files), BATCH):
-        batch = load_images(files[start : start + BATCH], side)
+        views = load_readable(files[start : start + BATCH], side)
+        if not views:
+            continue
+        read |= views.keys()
+        batch = torch.stack([*views.values()])
         try:
             with torch.no_grad():
                 found = tokenizer.encode(to_unit(batch))
@@ -92,6 +99,7 @@ def survey(
             raise UserError(f'the tokenizer cannot take images of {side} px: {error}') from error
         ids.append(found.flatten(1).numpy())
         pixels.append(cut(batch, found.shape[1:]).numpy())
+    skipped = unreadable(files, read)
     named, cells = np.concatenate(ids), np.concatenate(pixels)
     hits = np.bincount(named.ravel(), minlength=tokenizer.codes)
     health = codebook_health(hits)
@@ -100,7 +108,8 @@ def survey(
         health=health,
         codes=tuple(CodeUse(c, int(hits[c]), float(hits[c] / hits.sum())) for c in top),
         patches=tuple(spread(named == code, cells, patches) for code in top),
-        images=len(files),
+        images=len(read),
+        skipped=tuple(skipped),
     )
 
 

@@ -5,10 +5,15 @@ ratio fall on one curve: fine-tuning accuracy is best between 10 and 20 pixels. 
 Euclidean distance between pixels.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from mim_backbones.errors import UserError
+
+LARGEST = 10**9  # bytes of the masks that statistics are taken of
 
 
 def avg_dist(masks: np.ndarray, patch_px: int) -> np.ndarray:
@@ -75,9 +80,18 @@ def mask_statistics(
     """Draw masks and count.
 
     Args:
-        masker: anything with `batch(n, rng)`.
+        masker: anything with `grid` and `batch(n, rng)`.
         avg_dist_samples: the first so many masks also give AvgDist, the slow part.
+
+    Raises:
+        UserError: masks that would not fit the memory.
     """
+    cells = math.prod(masker.grid)
+    if samples * cells > LARGEST:
+        raise UserError(
+            f'{samples} masks of {cells} patches take {samples * cells / 1e9:.1f} GB; '
+            f'take at most {LARGEST // cells} samples'
+        )
     masks = masker.batch(samples, rng)
     hidden = masks.sum((1, 2))
     some = masks[:avg_dist_samples]

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
+from mim_backbones.console.atomic_file import check_writable, write_atomically
 from mim_backbones.errors import UserError
 from pretrain.images.decode import BAD_IMAGE, open_image, to_rgb
 from pretrain.inspect.masks import avg_dist
@@ -16,6 +18,39 @@ CAPTION = 18
 GREY = 127  # in place of what is hidden
 COLUMNS = 5  # of a sheet of masks
 SMALLEST_TILE = 192
+LARGEST = 100_000_000  # pixels of a picture
+FORMATS: dict[str, dict[str, Any]] = {
+    '.png': {'format': 'PNG'},
+    '.jpg': {'format': 'JPEG', 'quality': 95, 'subsampling': 0},
+    '.jpeg': {'format': 'JPEG', 'quality': 95, 'subsampling': 0},
+}
+
+
+def check_picture(path: Path) -> None:
+    """Asks, before any work is done, whether a picture can be written there.
+
+    Raises:
+        UserError: it cannot, or the name ends in no format that is known.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise UserError(f'{path}: call the picture *{" or *".join(FORMATS)}')
+    check_writable(path.absolute().parent)
+
+
+def write_picture(path: Path, picture: Image.Image) -> None:
+    """In the format of its ending. Raises UserError when it cannot be written."""
+    options = FORMATS[path.suffix.lower()]
+    write_atomically(path, lambda stream: picture.save(stream, **options))
+
+
+def check_size(tiles: int, size: tuple[int, int], scale: int) -> None:
+    """Raises UserError for a picture that no viewer would open."""
+    pixels = tiles * size[0] * size[1] * scale**2
+    if pixels > LARGEST:
+        raise UserError(
+            f'{tiles} tiles of {size[1] * scale} x {size[0] * scale} pixels make a picture of '
+            f'{pixels / 1e6:,.0f} million, at most {LARGEST / 1e6:.0f}; take fewer or smaller ones'
+        )
 
 
 def tiled(

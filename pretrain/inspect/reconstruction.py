@@ -20,6 +20,7 @@ from pretrain.methods.base import MaskedImageModel
 from pretrain.methods.load import load_method
 
 TILE = 120  # pixels that a caption needs
+BATCH = 16  # images at a time
 COLUMNS = ('original', 'masked', 'prediction pasted')
 Masker = Callable[[np.random.Generator], np.ndarray]
 
@@ -67,6 +68,11 @@ def reconstruct(model: MaskedImageModel, image: Tensor, mask: Tensor) -> Tensor:
     return torch.stack([image, masked, torch.where(shown, image, pred)], dim=1)
 
 
+def fitting_scale(img_size: int) -> int:
+    """How many times a pixel is enlarged until a caption fits above."""
+    return -(-TILE // img_size)
+
+
 def hide(image: Tensor, mask: Tensor, mask_size: int) -> tuple[Tensor, Tensor]:
     """What is visible (B, 1, H, W) bool, and the image with grey in place of the rest."""
     shown = ~hidden_positions(mask, mask_size, 1)
@@ -90,9 +96,10 @@ def reconstruction_picture(
     rng = np.random.default_rng(seed)
     mask = torch.from_numpy(np.stack([masker(rng) for _ in image])).to(image.device)
     if predicts:
-        pictures = reconstruct(model, image, mask)
+        parts = zip(image.split(BATCH), mask.split(BATCH))
+        pictures = torch.cat([reconstruct(model, *part) for part in parts])
     else:
         pictures = torch.stack([image, hide(image, mask, model.backbone.mask_size)[1]], dim=1)
     columns, tiles = pictures.shape[1], pictures.flatten(0, 1).permute(0, 2, 3, 1).cpu().numpy()
-    scale = scale or -(-TILE // image.shape[-1])  # until a caption fits above
+    scale = scale or fitting_scale(image.shape[-1])
     return tiled([*tiles], COLUMNS[:columns], columns, scale)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from mim_backbones.errors import UserError
-from pretrain.images.decode import choose_images, load_images
+from pretrain.images.decode import choose_images, load_readable, unreadable
 from pretrain.images.preprocessor import to_unit
 from pretrain.maskers.choice import build_masker
 from pretrain.methods.base import MaskedImageModel
@@ -38,6 +38,7 @@ class TokenAccuracy:
         chance: one over the size of the vocabulary.
         majority: of always naming the id that is commonest among these patches.
         patches, images: how many were looked at.
+        skipped: files that cannot be decoded.
         used: distinct ids among the patches.
         same_tokenizer: whether the checkpoint's training says it was this tokenizer; None when
             it does not say.
@@ -50,6 +51,7 @@ class TokenAccuracy:
     images: int
     used: int
     same_tokenizer: bool | None
+    skipped: tuple[str, ...] = ()
 
     @property
     def belongs(self) -> bool:
@@ -89,8 +91,8 @@ def token_accuracy(
         token_size: side in pixels of the tokenizer's view.
 
     Raises:
-        UserError: the tokenizer has another vocabulary or another grid than the model, or an
-            image cannot be decoded.
+        UserError: the tokenizer has another vocabulary or another grid than the model, or no
+            image can be decoded.
     """
     codes, frozen = model.target.width, Frozen(tokenizer)
     if tokenizer.codes != codes:
@@ -99,13 +101,18 @@ def token_accuracy(
         )
     rng = np.random.default_rng(seed)
     right: dict[str, int] = {}
+    read: set[str] = set()
     counts = torch.zeros(codes, dtype=torch.int64)
     for start in range(0, len(files), batch_size):
         chosen = files[start : start + batch_size]
-        mask = torch.from_numpy(np.stack([masker(rng) for _ in chosen]))
-        own, theirs = (
-            to_unit(load_images(chosen, size, 'bicubic')) for size in (model.img_size, token_size)
-        )
+        views = [load_readable(chosen, size, 'bicubic') for size in (model.img_size, token_size)]
+        masks = {path: masker(rng) for path in chosen}
+        chosen = [path for path in chosen if all(path in view for view in views)]
+        if not chosen:
+            continue
+        read |= {*chosen}
+        mask = torch.from_numpy(np.stack([masks[path] for path in chosen]))
+        own, theirs = (to_unit(torch.stack([view[path] for path in chosen])) for view in views)
         with frozen.asked(theirs) as net:
             ids = net.encode(theirs)
         if ids.shape != mask.shape:
@@ -118,13 +125,15 @@ def token_accuracy(
         counts += labels.bincount(minlength=codes)
         for branch, logits in model.predict(own, mask).items():
             right[branch] = right.get(branch, 0) + int((logits.argmax(1) == labels).sum())
+    skipped = unreadable(files, read)
     patches, digest = int(counts.sum()), model.target.fingerprint
     return TokenAccuracy(
         accuracy={branch: hits / patches for branch, hits in right.items()},
         chance=1 / codes,
         majority=int(counts.max()) / patches,
         patches=patches,
-        images=len(files),
+        images=len(read),
+        skipped=tuple(skipped),
         used=int((counts > 0).sum()),
         same_tokenizer=same_nets(digest, frozen.fingerprint()) if digest.any() else None,
     )

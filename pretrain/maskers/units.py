@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 Grid = tuple[int, int]  # (rows, columns)
+LARGEST = 4096  # pixels a side of an image; nobody pre-trains on more
 
 
 def units_to_patches(units: np.ndarray, unit: int) -> np.ndarray:
@@ -50,6 +51,10 @@ class UnitMasker(ABC):
             raise ValueError(
                 f'{self.name}: image {img_size}, unit {side} and patch {patch_size} px must be '
                 'positive'
+            )
+        if max(height, width) > LARGEST:
+            raise ValueError(
+                f'{self.name}: an image of {img_size} px is no image; at most {LARGEST} a side'
             )
         if height % side or width % side or side % patch_size:
             raise ValueError(

@@ -167,3 +167,11 @@ def test_the_command_prints_json(tmp_path):
 def test_the_command_refuses_an_unknown_part(tmp_path):
     result = CliRunner().invoke(synth, [str(tmp_path / 'world'), '--only', 'depth'])
     assert isinstance(result.exception, UserError)
+
+
+def test_more_workers_than_the_machine_bears_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r'--workers 1000: .* cores take at most'):
+        CliRunner().invoke(
+            synth, [str(tmp_path / 'out'), '--workers', '1000'], catch_exceptions=False
+        )
+    assert not (tmp_path / 'out').exists()

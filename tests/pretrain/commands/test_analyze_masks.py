@@ -78,6 +78,10 @@ def test_a_recipes_masker_and_a_picture(tmp_path) -> None:
         (('--config', 'unmasked.py'), 'has no train_dataloader.dataset.masker'),
         (('--config', 'broken.yml'), 'config broken.yml, line 1: '),
         (('blockwise', '--count', '75', '--max-aspect', 'inf'), 'aspects from 0.3 to inf'),
+        (('random', '--img-size', '100000000'), 'is no image; at most 4096 a side'),
+        (('random', '--img-size', '4096', '--patch-size', '1'), 'take at most 59 samples'),
+        (('random', '--out', 'masks.gif'), 'masks.gif: call the picture *.png or *.jpg'),
+        (('random', '--img-size', '4096', '--out', 'a.png'), 'make a picture of'),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(tmp_path, monkeypatch, arguments, message) -> None:

@@ -120,3 +120,11 @@ def test_the_command_says_in_json_what_it_wrote(images, tokenizer, tmp_path) -> 
     assert (record['images'], record['unreadable']) == (3, 0)
     assert (record['grid'], record['codes'], record['written']) == ([4, 4], 8, str(out))
     assert record['tokenizer'] == read_token_cache(out).digest.tobytes().hex()
+
+
+def test_a_view_the_tokenizer_cannot_take_is_one_line(images, tokenizer, tmp_path) -> None:
+    words = [str(tokenizer), str(images), '--out', str(tmp_path / 'a.npz'), '--token-size', '63']
+    with pytest.raises(UserError, match='the tokenizer cannot take 63 px: ') as caught:
+        CliRunner().invoke(tokenize, words, catch_exceptions=False)
+    assert '\n' not in str(caught.value)
+    assert not (tmp_path / 'a.npz').exists()

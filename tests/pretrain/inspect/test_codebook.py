@@ -116,3 +116,14 @@ def test_heads_that_no_shape_shows_may_be_given(images, tokenizer, tmp_path) -> 
     found = CliRunner().invoke(codebook, [*words, '--backbone', 'num_heads=2'])
     expected = CliRunner().invoke(codebook, [tokenizer, *words[1:]])
     assert found.exit_code == 0 and json.loads(found.output) == json.loads(expected.output)
+
+
+def test_an_image_that_cannot_be_decoded_is_left_out_and_named(images) -> None:
+    (images / '1.png').write_bytes(b'no picture')
+    found = survey(Brightness(), images, 10)
+    assert found.images == 2 and found.skipped == (str(images / '1.png'),)
+    assert found.health.tokens == 8
+    for path in images.iterdir():
+        path.write_bytes(b'no picture')
+    with pytest.raises(UserError, match=r'0\.png cannot be decoded nor any of 2 more'):
+        survey(Brightness(), images, 10)

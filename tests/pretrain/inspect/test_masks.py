@@ -11,6 +11,7 @@ class Listed:
 
     def __init__(self, masks: list) -> None:
         self.masks = np.array(masks, dtype=bool)
+        self.grid = self.masks.shape[1:]
 
     def batch(self, n: int, rng: np.random.Generator) -> np.ndarray:
         return self.masks[:n]

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -219,3 +220,40 @@ def test_arguments_of_the_backbone_may_be_given(tmp_path, photos) -> None:
     path = checkpoint(tmp_path / 'a.pth')
     picture, _ = draw(path, photos, '--backbone', 'img_size=64', '--count', '1', '--scale', '1')
     assert picture.width == 3 * 64 + 4 * 6
+
+
+def test_an_image_that_cannot_be_decoded_is_left_out_and_named(tmp_path, photos) -> None:
+    path = checkpoint(tmp_path / 'a.pth')
+    (photos / '1.png').write_bytes(b'no picture')
+    picture, result = draw(path, photos, '--scale', '1', '--json')
+    assert f'skipped {photos / "1.png"}' in result.stderr
+    assert [Path(name).name for name in json.loads(result.stdout)['images']] == ['0.png', '2.png']
+    assert picture.height == 2 * 32 + 3 * 6 + 18
+
+
+def test_more_images_than_a_pass_takes_are_drawn_alike(tmp_path, photos, monkeypatch) -> None:
+    path = checkpoint(tmp_path / 'a.pth')
+    whole = draw(path, photos)[0].tobytes()
+    monkeypatch.setattr('pretrain.inspect.reconstruction.BATCH', 2)
+    assert draw(path, photos)[0].tobytes() == whole
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (('--scale', '100000'), 'make a picture of .* million'),
+        (('--out', 'a.gif'), r'call the picture \*\.png or \*\.jpg'),
+    ],
+)
+def test_pictures_that_cannot_be_written_are_refused(tmp_path, photos, words, message) -> None:
+    path = checkpoint(tmp_path / 'a.pth')
+    result = CliRunner().invoke(command, [str(path), str(photos), *words])
+    assert isinstance(result.exception, UserError)
+    assert re.search(message, str(result.exception))
+
+
+def test_a_picture_called_jpg_is_a_jpeg(tmp_path, photos) -> None:
+    path = checkpoint(tmp_path / 'a.pth')
+    result = CliRunner().invoke(command, [str(path), str(photos), '--out', str(tmp_path / 'a.jpg')])
+    assert result.exception is None
+    assert Image.open(tmp_path / 'a.jpg').format == 'JPEG'
