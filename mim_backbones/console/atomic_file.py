@@ -8,6 +8,8 @@ from typing import BinaryIO
 
 from mim_backbones.errors import UserError
 
+NEEDED = 2**20  # bytes; where there is less room, work would end in a file cut short
+
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> Path:
     """Lets `write` fill a temporary file in the folder of `path`, then renames it to `path`.
@@ -30,9 +32,13 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> Path:
             write(stream)
         os.chmod(name, 0o644)  # mkstemp makes private files; results are for everybody
         os.replace(name, path)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        # torch.save ends in an error of its own about the archive that was cut short.
+        cause = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(cause, OSError):
+            raise
         raise UserError(
-            f'cannot write {path}: {error.strerror}; free some space or choose another folder'
+            f'cannot write {path}: {cause.strerror}; free some space or choose another folder'
         ) from error
     finally:
         Path(name).unlink(missing_ok=True)
@@ -55,8 +61,9 @@ def check_writable(folder: Path) -> None:
     if not existing.is_dir():
         raise UserError(f'cannot write to {folder}: {existing} is a file; give another folder')
     try:
-        with tempfile.TemporaryFile(dir=existing):
-            pass
+        with tempfile.TemporaryFile(dir=existing) as file:
+            file.write(bytes(NEEDED))
+            file.flush()
     except OSError as error:
         raise UserError(
             f'cannot write to {folder}: {error.strerror} ({existing}); give another folder'

@@ -7,6 +7,7 @@ Exit codes: 0 done; 1 the command ran and found a problem; 2 the user can mend i
 how).
 """
 
+import errno
 import sys
 from typing import Any, NoReturn
 
@@ -17,6 +18,7 @@ from mim_backbones.console.plugins import doubled, load_plugin, plugins
 from mim_backbones.errors import UserError
 
 GROUP = 'mimbench.commands'
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a full disk says
 # What only the extras of the distribution bring.
 STACK = ('mmengine', 'mmcv', 'mmdet', 'mmseg')
 
@@ -108,6 +110,11 @@ def main() -> None:
         mimbench(prog_name='mimbench')
     except UserError as error:
         fail(str(error))
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        where = f' ({error.filename})' if error.filename else ''
+        fail(f'{error.strerror}{where}; make room and run the command again')
     except ModuleNotFoundError as error:
         if (error.name or '').partition('.')[0] not in STACK:
             raise

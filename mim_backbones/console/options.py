@@ -81,6 +81,8 @@ class Words(click.ParamType):
         if not isinstance(value, str):
             return value
         words = tuple(word for word in value.split(',') if word) if self.several else (value,)
+        if not any(words):
+            self.fail(f'names no {self.name}', param, ctx)
         known = sorted(self.choices()) if self.strict else []
         for word in words:
             if self.strict and word not in known:

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,37 @@ def test_a_file_in_the_way_and_a_folder_without_rights_are_refused(tmp_path, mon
     with pytest.raises(UserError, match=r'cannot write to .*results: Permission denied'):
         check_writable(tmp_path / 'results')
     assert not (tmp_path / 'results').exists()
+
+
+def test_a_checkpoint_that_the_disk_has_no_room_for_is_one_line(tmp_path):
+    """Its size is limited here; torch's writer ends in an error about its own archive."""
+    code = f"""
+import mim_backbones, resource, torch
+from mim_backbones.console.atomic_file import write_atomically
+from mim_backbones.errors import UserError
+from pathlib import Path
+content = {{'w': torch.zeros(2 ** 18)}}
+resource.setrlimit(resource.RLIMIT_FSIZE, (2 ** 18, 2 ** 18))
+try:
+    write_atomically(Path({str(tmp_path / 'a.pth')!r}), lambda stream: torch.save(content, stream))
+except UserError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f'cannot write {tmp_path}/a.pth: File too large')
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_without_room_is_noticed_before_any_work(tmp_path):
+    code = f"""
+import resource
+from mim_backbones.console.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+import sys
+sys.argv = ['mimbench', 'analyze', 'masks', 'random', '--out', {str(tmp_path / 'a.png')!r}]
+main()
+"""
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert 'cannot write to' in done.stderr and 'File too large' in done.stderr
+    assert 'Traceback' not in done.stderr

@@ -118,3 +118,17 @@ def test_a_list_that_cannot_be_read_completes_nothing() -> None:
     assert (
         command.params[0].type.shell_complete(click.Context(command), command.params[0], '') == []
     )
+
+
+@pytest.mark.parametrize('word', ['', ',', ',,'])
+def test_an_option_without_a_word_is_refused(word) -> None:
+    """An empty variable of a script is no wish for everything."""
+
+    @click.command()
+    @click.option('--tasks', type=Words(lambda: ['a'], 'task', several=True))
+    def command(tasks):
+        raise AssertionError
+
+    result = CliRunner().invoke(command, ['--tasks', word])
+    assert result.exit_code == 2
+    assert 'names no task' in result.output
