@@ -129,7 +129,7 @@ def evaluate(
         records += [{'job': title, 'failure': line} for title, line in failures.items()]
         click.echo(json.dumps(records, indent=2))
     elif rows:
-        console = Console(highlight=False)
+        console = Console(highlight=False, markup=False)
         console.width = max(console.width, 80) if console.is_terminal else 200
         console.print(result_table(rows))
     raise SystemExit(1 if failures else 0)

@@ -83,7 +83,7 @@ def report(
         return
     from rich.console import Console
 
-    Console().print(_headline(found))
+    Console(markup=False).print(_headline(found))
     click.echo(f'report: {page}')
 
 

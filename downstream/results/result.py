@@ -7,8 +7,8 @@ and atomically: a result that is there is complete.
 
 import hashlib
 import json
-import math
 import re
+import sys
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from mim_backbones.console.atomic_file import write_bytes_atomically
 from mim_backbones.errors import UserError
 
 SCHEMA = 2
+CONTROL = re.compile(r'[\x00-\x08\x0b-\x1f\x7f-\x9f]')  # but tab and line feed
+LARGEST = 2**24  # bytes of a JSON file
 TIERS = ('smoke', 'proxy', 'full')
 DIGESTS = ('config_sha256', 'protocol_sha256', 'backbone_sha256')
 
@@ -90,8 +92,12 @@ class Result:
         _check_numbers('cost', self.cost)
         if not isinstance(self.seed, int):
             raise ValueError(f'seed is {self.seed!r}, expected an integer')
-        if not self.data.get('name') or not self.data.get('fingerprint'):
-            raise ValueError('data must hold name and fingerprint')
+        for key in ('name', 'fingerprint'):
+            if not isinstance(self.data.get(key), str) or not self.data[key]:
+                raise ValueError(f'data must hold name and fingerprint, both texts; {key} is not')
+        for key, value in asdict(self.protocol).items():
+            if not isinstance(value, str):
+                raise ValueError(f'protocol.{key} is {value!r}, expected a text')
         for name in (*self.pictures, *([self.units] if self.units else [])):
             if Path(name).name != name:
                 raise ValueError(f'{name!r} must be a plain file name beside the result')
@@ -157,10 +163,13 @@ def read_result(path: Path) -> StoredResult:
     """
     path = Path(path)
     try:
+        if path.stat().st_size > LARGEST:
+            raise UserError(f'{path}: larger than any result; take it out of the folder')
         content = json.loads(path.read_text(encoding='utf-8'))
     except OSError as error:
         raise UserError(f'{path}: cannot be read ({error.strerror})') from error
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
+    # JSONDecodeError and UnicodeDecodeError are ValueErrors
+    except (ValueError, RecursionError) as error:
         raise UserError(f'{path}: not JSON ({error}); delete it or evaluate again') from error
     try:
         result = _from_json(content)
@@ -170,6 +179,10 @@ def read_result(path: Path) -> StoredResult:
     for name in (*result.pictures, *([result.units] if result.units else [])):
         if not stored.beside(name).is_file():
             raise UserError(f'{path}: names {name}, which is not beside it; copy it there')
+        # A folder may be made of links to results elsewhere, each with what belongs to it.
+        homes = (path.resolve().parent, path.parent.resolve())
+        if stored.beside(name).resolve().parent not in homes:
+            raise UserError(f'{path}: {name} is a link to another place; copy the file itself')
     return stored
 
 
@@ -214,6 +227,7 @@ def _from_json(content: Any) -> Result:
         raise ValueError(f'unknown: {", ".join(sorted(content.keys() - known))}')
     if known - optional - content.keys():
         raise ValueError(f'missing: {", ".join(sorted(known - optional - content.keys()))}')
+    _check_texts(content)
     content = dict(content)
     for key in ('metrics', 'cost', 'versions', 'data', 'protocol', 'changes', 'run'):
         if not isinstance(content[key], dict):
@@ -225,9 +239,22 @@ def _from_json(content: Any) -> Result:
     return Result(**content)
 
 
+def _check_texts(content: Any) -> None:
+    """Raises ValueError for what would move a terminal's cursor."""
+    parts = [content]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, str) and CONTROL.search(part):
+            raise ValueError(f'{part[:40]!r} holds control characters')
+        if isinstance(part, dict):
+            parts += [*part, *part.values()]
+        elif isinstance(part, list):
+            parts += part
+
+
 def _check_numbers(key: str, numbers: dict[str, float]) -> None:
     for name, value in numbers.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ValueError(f'{key}.{name} is {value!r}, expected a number')
-        if not math.isfinite(value):
+        if not -sys.float_info.max <= value <= sys.float_info.max:  # nan is neither
             raise ValueError(f'{key}.{name} is {value}')

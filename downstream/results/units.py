@@ -7,6 +7,7 @@ a few matrix products; intervals (interval.py) need nothing but that.
 """
 
 import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,12 @@ from mim_backbones.console.atomic_file import write_atomically
 from mim_backbones.errors import UserError
 
 Array = NDArray
+LARGEST = 2**30  # bytes; those of COCO's val set take a hundredth
+# What a damaged archive ends in; its arrays may claim any size.
+BROKEN = (
+    OSError, ValueError, KeyError, EOFError, MemoryError, NotImplementedError, RuntimeError,
+    SyntaxError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 class UnitScores(ABC):
@@ -100,12 +107,16 @@ class UnitScores(ABC):
 def read_arrays(path: Path) -> tuple[str, tuple[str, ...], dict[str, Array]]:
     """A units file -> (kind, unit names, the other arrays)."""
     try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > LARGEST:
+            raise UserError(f'{path}: unpacks to {size / 2**30:.1f} GiB, which are no unit scores')
         with np.load(path, allow_pickle=False) as content:
             arrays = {key: content[key] for key in content.files}
         return str(arrays.pop('kind')), tuple(arrays.pop('names').tolist()), arrays
     except FileNotFoundError as error:
         raise UserError(f'{path}: units file not found; copy it beside its result') from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except BROKEN as error:
         raise UserError(f'{path}: not a units file ({error}); evaluate again') from error
 
 

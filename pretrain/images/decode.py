@@ -11,6 +11,8 @@ from PIL import Image, ImageEnhance, UnidentifiedImageError
 from mim_backbones.errors import UserError
 
 SUFFIXES = {'.jpg', '.jpeg', '.png'}
+# Whatever the ending says; Pillow's reader of PostScript would start a program.
+FORMATS = ('JPEG', 'MPO', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF', 'PPM')
 
 INTERPOLATIONS = {
     'bilinear': Image.Resampling.BILINEAR,
@@ -118,7 +120,7 @@ def open_image(path: str | Path) -> Image.Image:
     Raises:
         OSError: missing, or no image (PIL's UnidentifiedImageError is one).
     """
-    return Image.open(path)
+    return Image.open(path, formats=FORMATS)
 
 
 # What decoding raises for a damaged file: truncated data, broken chunks, absurd sizes.

@@ -33,6 +33,11 @@ COLOURS = {
     'unclear': ('#6e7781', '#9da8b4'),
     'undecided': ('#1f5fa8', '#79b8ff'),  # carries no mark
 }
+STYLE = {
+    'svg.hashsalt': 'mimbench',  # element ids are random by default: each report would differ
+    'svg.fonttype': 'path',
+    'text.parse_math': False,  # names are no formulas
+}
 LIGHT = {part: light for part, (light, _) in COLOURS.items()}
 
 
@@ -51,17 +56,16 @@ def chart(table: ScoreTable, form: str = 'svg') -> bytes:
     compared = any(row.differences for row in table.rows)
     height = len(metrics) * (ROW_HEIGHT * len(table.rows) + 0.95)
     layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1)  # inches
-    figure = Figure(figsize=(WIDTH, height), layout=layout, facecolor=LIGHT['paper'])
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(len(metrics), 1 + compared, squeeze=False, sharey='row')
-    for axes, metric in zip(panels, metrics):
-        _draw_scores(axes[0], table, metric)
-        if compared:
-            _draw_differences(axes[1], table, metric)
     stream = io.BytesIO()
-    stable = {'Date': None} if form == 'svg' else {'Software': None}
-    # element ids in an SVG are random by default, which would make each report differ
-    with rc_context({'svg.hashsalt': 'mimbench', 'svg.fonttype': 'path'}):
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, height), layout=layout, facecolor=LIGHT['paper'])
+        FigureCanvasAgg(figure)
+        panels = figure.subplots(len(metrics), 1 + compared, squeeze=False, sharey='row')
+        for axes, metric in zip(panels, metrics):
+            _draw_scores(axes[0], table, metric)
+            if compared:
+                _draw_differences(axes[1], table, metric)
+        stable = {'Date': None} if form == 'svg' else {'Software': None}
         figure.savefig(stream, format=form, dpi=200, metadata=stable)
     return stream.getvalue()
 

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from downstream.report.read.groups import System
 from mim_backbones.errors import UserError
 
 MAX_SIDE = 1400  # pixels; twice the width a page shows them at
+# What Pillow raises for a damaged file, or one of absurd size.
+UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 HEAVY = 250_000  # bytes from which a photographic picture goes as JPEG
 
 
@@ -36,17 +38,17 @@ class Picture:
 
 
 def read_picture(path: Path, title: str) -> Picture:
-    """Reads any format Pillow knows.
+    """Reads a PNG, JPEG or WebP; Pillow has readers that start other programs.
 
     Raises:
         UserError: missing or no picture; names the file.
     """
     try:
-        with Image.open(path) as opened:
+        with Image.open(path, formats=('PNG', 'JPEG', 'WEBP')) as opened:
             image = opened.convert('RGB')
     except FileNotFoundError as error:
         raise UserError(f'{path}: picture not found') from error
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise UserError(f'{path}: not a picture ({error}); delete it or make it again') from error
     image.thumbnail((MAX_SIDE, MAX_SIDE))
     content, suffix = _encoded(image, 'PNG', optimize=True), '.png'

@@ -1,5 +1,6 @@
 """The report as Markdown, its pictures in a folder beside it."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from downstream.report.comparison import ScoreRow, ScoreTable
@@ -14,10 +15,11 @@ FOLDER = 'figures'
 def render_markdown(report: Report) -> tuple[str, dict[str, bytes]]:
     """The text, and the pictures it shows by their path beside it."""
     figures: dict[str, bytes] = {}
-    blocks = [f'# {report.title}', _headline(report), _legend(report), _evaluated(report)]
+    blocks = [f'# {plain(report.title)}', _headline(report)]
+    blocks += [plain(_legend(report)), plain(_evaluated(report))]
     blocks += [f'**Tier {tier}** means {meaning}' for tier, meaning in report.tiers.items()]
     if report.beside is not None:
-        blocks += ['## Reported by the work, beside ours', report.beside.legend]
+        blocks += ['## Reported by the work, beside ours', plain(report.beside.legend)]
         blocks += [_text_table(report.beside.table)]
     for section in report.sections:
         blocks += _section(section, figures)
@@ -74,13 +76,14 @@ def _evaluated(report: Report) -> str:
 def _section(section: Section, figures: dict[str, bytes]) -> Iterator[str]:
     table = section.table
     group = table.group
-    yield f'## {group.title}'
+    title = plain(group.title)
+    yield f'## {title}'
     path = f'{FOLDER}/{group.slug}.png'
     figures[path] = section.chart_png
-    yield f'![{group.title}]({path})'
+    yield f'![{title}]({path})'
     header = ['checkpoint', 'seeds', *(group.metric_name(metric) for metric in group.metrics)]
     yield _table(header, [_score_cells(row, group.metrics) for row in table.rows])
-    yield say.table_note(table)
+    yield plain(say.table_note(table))
     if table.baselines:
         header = ['checkpoint', 'metric', 'difference', '95 % interval', 'over', 'p', 'reading']
         yield _table(header, list(_difference_rows(table)))
@@ -117,7 +120,8 @@ def _pictures(stem: str, pictures: Sequence[Picture], figures: dict[str, bytes])
     for count, picture in enumerate(pictures, start=1):
         path = f'{FOLDER}/{stem}-{count}{picture.suffix}'
         figures[path] = picture.content
-        yield f'![{picture.title}]({path})\n*{picture.title}*'
+        title = plain(picture.title)
+        yield f'![{title}]({path})\n*{title}*'
 
 
 def _published(report: Report) -> str:
@@ -144,5 +148,11 @@ def _text_table(table: TextTable) -> str:
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [header, ['---'] * len(header), *rows]
     return '\n'.join(
-        '| ' + ' | '.join(cell.replace('|', '\\|') for cell in line) + ' |' for line in lines
+        '| ' + ' | '.join(plain(cell).replace('|', '\\|') for cell in line) + ' |' for line in lines
     )
+
+
+def plain(text: str) -> str:
+    """Text of a result as Markdown that shows it: no tag, link, emphasis or line of its own."""
+    text = ' '.join(text.split()).replace('<', '&lt;').replace('](', ']\\(')
+    return re.sub(r'([`*])', r'\\\1', text)

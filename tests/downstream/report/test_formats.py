@@ -78,7 +78,7 @@ def test_markdown_shows_pictures_that_are_there(content):
     shown = re.findall(r'!\[[^]]*\]\(([^)]+)\)', text)
     assert sorted(shown) == sorted(figures)
     assert len(shown) == 13
-    assert text.startswith('# A <title> & more\n\n| checkpoint | Detection: mask-rcnn-vit v1')
+    assert text.startswith('# A &lt;title> & more\n\n| checkpoint | Detection: mask-rcnn-vit v1')
     widths = {line.count(' | ') for line in text.splitlines() if line.startswith('| mae |')}
     assert widths == {4, 5}
 
