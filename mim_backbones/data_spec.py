@@ -17,6 +17,7 @@ import importlib
 import io
 import os
 import re
+import reprlib
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -87,8 +88,8 @@ def load_data_spec(path: str | Path) -> DataSpec:
             f'data file {path} does not exist; `mimbench synth OUT` writes OUT/data.yaml'
         )
     try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
+        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (yaml.YAMLError, OSError, ValueError, RecursionError) as error:
         raise UserError(f'data file {path} is not YAML: {" ".join(str(error).split())}') from error
     known = (PRETRAIN, *plugins(TASKS))
     if not isinstance(content, dict):
@@ -96,7 +97,7 @@ def load_data_spec(path: str | Path) -> DataSpec:
     unknown = next((name for name in content if name not in known), None)
     if unknown is not None:
         raise UserError(
-            f'data file {path}: no installed task is called {unknown!r}; known: {", ".join(known)}'
+            f'data file {path}: no installed task is called {reprlib.repr(unknown)}; known: {", ".join(known)}'
         )
     return DataSpec(path, content)
 
@@ -146,7 +147,9 @@ def _section(file: Path, name: str, values: Any) -> Any:
     known = {f.name for f in fields(kind)}
     unknown = set(values) - known
     if unknown:
-        raise UserError(f'{where} has unknown {sorted(unknown)}; known: {sorted(known)}')
+        raise UserError(
+            f'{where} has unknown {reprlib.repr(sorted(map(str, unknown)))}; known: {sorted(known)}'
+        )
     needed = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
     if needed - set(values):
         raise UserError(f'{where} lacks {sorted(needed - set(values))}')
@@ -167,15 +170,15 @@ def _value(where: str, file: Path, key: str, value: Any, kind: Any) -> Any:
     """
     if kind is Path:
         if not isinstance(value, str | int | float) or isinstance(value, bool):
-            raise UserError(f'{where}: {key} must be a path, not {value!r}')
+            raise UserError(f'{where}: {key} must be a path, not {reprlib.repr(value)}')
         return (file.parent / _expand(str(value), file)).resolve()
     if key == 'classes' and isinstance(value, str):
         return class_list(value)
     if isinstance(value, list):
-        value = tuple(str(one) for one in value)
+        value = tuple(one if isinstance(one, str) else reprlib.repr(one) for one in value)
     plain = get_origin(kind) or kind
     if plain in _KINDS and type(value) is not plain:
-        raise UserError(f'{where}: {key} must be {_KINDS[plain]}, not {value!r}')
+        raise UserError(f'{where}: {key} must be {_KINDS[plain]}, not {reprlib.repr(value)}')
     return value
 
 

@@ -1,3 +1,4 @@
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,10 @@ def test_label_convention(tmp_path) -> None:
     ('detection: coco', 'must be a mapping'),
     ('detection:', 'must be a mapping'),
     ('[1, 2]', 'must map'),
+    ('!!python/object/apply:os.system ["touch ran"]', 'is not YAML: could not determine a constr'),
+    ('detection: !!python/name:os.system', 'is not YAML: could not determine a constructor'),
+    ('detection: {root: !!python/object/new:os.system ["touch ran"]}', 'is not YAML'),
+    ('x: ' + '[' * 5000, 'is not YAML'),
     ('a: [', 'is not YAML'),
     ('detection: {root: coconut}', 'coconut is not there; .* holds: coco, data.yaml'),
     ('detection: {root: true}', 'root must be a path, not True'),
@@ -79,6 +84,23 @@ def test_mistakes_are_one_clear_line(coco, text: str, message: str) -> None:
     with pytest.raises(UserError, match=message) as error:
         require(load_data_spec(write(coco, text)), text.split(':')[0])
     assert '\n' not in str(error.value)
+    assert not Path('ran').exists()
+
+
+def test_a_yaml_that_unfolds_without_end_is_refused_at_once(coco) -> None:
+    """Ten lists of ten of the one before: 10**10 words, if anybody wrote them out."""
+    lines = ['a0: &a0 [lol]'] + [
+        f'a{n}: &a{n} [{", ".join([f"*a{n - 1}"] * 10)}]' for n in range(1, 11)
+    ]
+    for last in ('detection: {root: *a10}', 'segmentation: {root: coco, classes: *a10}'):
+        inner = ''.join(f'  {line}\n' for line in lines)
+        text = f'pretrain:\n{inner}{last}\n'
+        name = last.partition(':')[0]
+        with contextlib.suppress(UserError):
+            require(load_data_spec(write(coco, text)), name)
+        with pytest.raises(UserError, match='has unknown') as error:
+            require(load_data_spec(write(coco, text)), 'pretrain')
+        assert len(str(error.value)) < 1000
 
 
 def test_what_nobody_asks_for_may_be_missing(coco) -> None:
