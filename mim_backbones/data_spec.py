@@ -97,7 +97,8 @@ def load_data_spec(path: str | Path) -> DataSpec:
     unknown = next((name for name in content if name not in known), None)
     if unknown is not None:
         raise UserError(
-            f'data file {path}: no installed task is called {reprlib.repr(unknown)}; known: {", ".join(known)}'
+            f'data file {path}: no installed task is called {reprlib.repr(unknown)}; '
+            f'known: {", ".join(known)}'
         )
     return DataSpec(path, content)
 
