@@ -62,7 +62,7 @@ def protocol_names() -> list[str]:
     help='Processes that train one job together (torchrun); without GPUs, on the CPU.',
 )  # fmt: skip
 @click.option(
-    '--threads', type=click.IntRange(min=1),
+    '--threads', type=click.IntRange(1, 1024),
     help='CPU threads of a job. [default: the cores divided by the default of --jobs]',
 )  # fmt: skip
 @backbone_option

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option('--note', default='', help='A sentence that goes with those.')
 @click.option(
-    '--splits', default=200, show_default=True, type=click.IntRange(min=50),
+    '--splits', default=200, show_default=True, type=click.IntRange(50, 10_000),
     help='Halvings of the test set behind each interval.',
 )  # fmt: skip
 @click.option('--json', 'as_json', is_flag=True, help='Print the numbers as JSON.')

@@ -16,7 +16,7 @@ PER_CORE = 8  # workers; more only wait
 @click.command()
 @click.argument('out', type=click.Path(path_type=Path))
 @click.option('--size', type=click.Choice(list(SIZES)), default='small', show_default=True)
-@click.option('--seed', type=click.IntRange(min=0), default=0, show_default=True)
+@click.option('--seed', type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option('--workers', type=click.IntRange(min=1), help='Processes. [default: all cores]')
 @click.option('--only', metavar='PART,..', help=f'Some of: {", ".join(PART_NAMES)}.')
 @click.option('--json', 'as_json', is_flag=True, help='Print counts and speed as JSON.')

@@ -13,7 +13,7 @@ LARGEST_VIEW = 2048  # pixels; a tokenizer of 16 such images fits no memory
 @click.command()
 @click.argument('tokenizer', type=click.Path(path_type=Path))
 @click.argument('images', type=click.Path(path_type=Path))
-@click.option('--count', type=click.IntRange(1), default=256, show_default=True,
+@click.option('--count', type=click.IntRange(1, 20_000), default=256, show_default=True,
               help='Images taken from a folder, spread evenly.')  # fmt: skip
 @click.option('--size', type=click.IntRange(1, LARGEST_VIEW),
               help="Side in pixels; the tokenizer's own if left out.")  # fmt: skip

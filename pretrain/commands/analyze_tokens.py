@@ -18,7 +18,7 @@ from mim_backbones.console.options import backbone_option, warn
 )  # fmt: skip
 @click.option('--seed', type=click.IntRange(0), default=0, show_default=True, help='Of the masks.')
 @click.option(
-    '--token-size', type=click.IntRange(1),
+    '--token-size', type=click.IntRange(1, 2048),
     help="The tokenizer's view in pixels; its own if left out.",
 )  # fmt: skip
 @click.option(

@@ -10,10 +10,10 @@ from mim_backbones.console.options import warn
 
 @click.command()
 @click.argument('images', type=click.Path(path_type=Path))
-@click.option('--colours', type=click.IntRange(2), default=512, show_default=True)
+@click.option('--colours', type=click.IntRange(2, 65_536), default=512, show_default=True)
 @click.option('--out', type=click.Path(path_type=Path), default='palette.json', show_default=True)
 @click.option(
-    '--pixels', type=click.IntRange(2), default=400_000, show_default=True,
+    '--pixels', type=click.IntRange(2, 50_000_000), default=400_000, show_default=True,
     help='Drawn from the images in equal parts.',
 )  # fmt: skip
 @click.option(
@@ -21,7 +21,7 @@ from mim_backbones.console.options import warn
     help='Images taken from a folder, evenly.',
 )  # fmt: skip
 @click.option(
-    '--img-size', type=click.IntRange(1), default=192, show_default=True,
+    '--img-size', type=click.IntRange(1, 4096), default=192, show_default=True,
     help='Side images are resized to.',
 )  # fmt: skip
 @click.option('--seed', type=click.IntRange(0), default=0, show_default=True)

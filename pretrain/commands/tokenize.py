@@ -17,7 +17,7 @@ from mim_backbones.console.options import backbone_option
     '--token-size', type=click.IntRange(1, 2048),
     help="The tokenizer's view in pixels; its own if left out.",
 )  # fmt: skip
-@click.option('--batch-size', type=click.IntRange(1), default=32, show_default=True)
+@click.option('--batch-size', type=click.IntRange(1, 4096), default=32, show_default=True)
 @backbone_option
 @click.option('--json', 'as_json', is_flag=True, help='Print what was written as JSON.')
 def tokenize(
