@@ -42,7 +42,7 @@ def bench() -> None:
     '--repeats', type=click.IntRange(min=1), default=5, show_default=True,
     help='Timed steps in each dtype; the median counts.',
 )  # fmt: skip
-@click.option('--threads', type=click.IntRange(1, 1024), help='CPU threads; all cores if not given.')
+@click.option('--threads', type=click.IntRange(1, 1024), help='Of the CPU; all cores if not given.')
 @click.option(
     '--device', type=click.Choice(['cpu', 'cuda']), help='The GPU if there is one, if not given.'
 )
