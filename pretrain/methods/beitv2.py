@@ -27,7 +27,7 @@ from pretrain.registry import MODELS
 BLOCK_OPTIONS = ('mlp_ratio', 'qkv_bias', 'layer_scale', 'norm_eps')
 # After which block the released models take the patch tokens; no shape shows it.
 EARLY_LAYERS = {12: 9, 24: 21}
-STARTS = ('beit', 'published')
+STARTS = ('published', 'beit')
 
 
 @MODELS.register_module()
@@ -39,9 +39,9 @@ class BEiTv2(BEiT):
         head_layers: blocks of f; 0 leaves the second branch out.
         shared_lm_head: whether both branches share norm and lm_head; False gives the second one
             `cls_pt_norm` and `cls_pt_lm_head`.
-        cls_start: 'beit' draws f as the other blocks. 'published' repeats the released code,
-            which makes f after all the drawing and so leaves its linear layers at PyTorch's
-            uniform start, biases included.
+        cls_start: 'published' repeats the released code, which makes f after all the drawing
+            and so leaves its linear layers at PyTorch's uniform start, biases included. 'beit'
+            draws f as the other blocks.
         backbone, target, mean, std: see `BEiT`.
 
     Raises:
@@ -56,7 +56,7 @@ class BEiTv2(BEiT):
         early_layers: int = 9,
         head_layers: int = 2,
         shared_lm_head: bool = True,
-        cls_start: str = 'beit',
+        cls_start: str = 'published',
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
         data_preprocessor: dict[str, Any] | None = None,
