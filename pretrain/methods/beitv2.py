@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mim_backbones.backbones.archs import vit_size
 from mim_backbones.backbones.layers.block import Block, rising_rates, shrink_outputs
+from mim_backbones.backbones.layers.rel_pos_bias import RelPosBias
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from mim_backbones.checkpoints.source import Content
 from pretrain.images.preprocessor import IMAGENET_MEAN, IMAGENET_STD
@@ -76,10 +77,14 @@ class BEiTv2(BEiT):
         options = {key: backbone[key] for key in BLOCK_OPTIONS if key in backbone}
         last = backbone.get('drop_path_rate', 0.0)
         rates = rising_rates(last, max(depth, early_layers + head_layers))[early_layers:]
+        heads, tables = self.backbone.num_heads, self.backbone.blocks[0].rel_pos_bias is not None
         self.cls_pt_layers = nn.ModuleList(
-            Block(dim, self.backbone.num_heads, drop_path=rate, **options)
+            Block(
+                dim, heads, drop_path=rate, **options,
+                rel_pos_bias=RelPosBias(self.backbone.grid, heads, True) if tables else None,
+            )
             for rate in rates[:head_layers]
-        )
+        )  # fmt: skip
         for number, block in enumerate(self.cls_pt_layers, early_layers + 1):
             if cls_start == 'beit':
                 draw_block(block)
