@@ -1,4 +1,4 @@
-"""Shared by all tests: the folder of golden tensors and real photos, one thread, a fixed seed."""
+"""Shared by all tests: golden files, the folder of real photos, one thread, a fixed seed."""
 
 import os
 from collections import OrderedDict
@@ -8,15 +8,7 @@ import pytest
 
 import mim_backbones  # noqa: F401  the import stand-ins come before torchvision and mm*
 
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    # Here and not in tests/parity: an option must be known before pytest collects that folder.
-    parser.addoption(
-        '--golden',
-        type=Path,
-        help='folder of the golden files that tests/parity checks (default: '
-        '$MIMBENCH_SHARED/golden and tests/golden); write --golden=FOLDER when no test is named',
-    )
+pytest_plugins = ['tests.golden_files']
 
 
 @pytest.fixture(scope='session')

@@ -9,6 +9,7 @@ Absolute in place of relative positions, as in the released model of self-attent
 model.backbone.pos_embed=learned model.backbone.rel_pos_bias=none
 
 encoder.pkl: DALL-E's dVAE encoder as OpenAI released it. Its cells are 8 px, so it sees the crop at 112 px.
+what differs from the release, and the switch back: docs/deviations.md
 """
 _base_ = ['beitv2.py']
 

@@ -6,6 +6,7 @@ tools/dist_train.sh configs/pretrain/beitv2.py 8 --data DATA \
     --cfg-options model.target.tokenizer.checkpoint=TOKENIZER
 
 TOKENIZER: what configs/pretrain/vqkd.py trains, or the released 3-layer CLIP one.
+what differs from the release, and the switch back: docs/deviations.md
 """
 _base_ = ['../_base_/pretrain_images.py', '../_base_/runtime.py']
 
@@ -16,7 +17,7 @@ model = dict(
         pos_embed='none', rel_pos_bias='shared', qkv_bias='qv', layer_scale=0.1,
         mask_token=True, drop_path_rate=0.0),
     early_layers=9, head_layers=2, shared_lm_head=True,
-    cls_start='beit',    # 'published' starts the head's blocks as the released code does
+    cls_start='published',    # as released; 'beit' draws the head's blocks as all others
     target=dict(
         type='TokenTarget',
         tokenizer=dict(type='BEiTv2Tokenizer', checkpoint='work_dirs/vqkd/epoch_100.pth')))
@@ -40,6 +41,6 @@ optim_wrapper = dict(
 param_scheduler = [
     dict(
         type='mim_backbones.WarmupCosineLR', warmup=10, min_ratio=1e-5 / 1.5e-3,
-        convert_to_iter_based=True)]
+        convert_to_iter_based=True, peak_in_warmup=True)]  # the released curve
 train_cfg = dict(max_epochs=300)
 default_hooks = dict(checkpoint=dict(interval=20))

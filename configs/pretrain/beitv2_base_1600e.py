@@ -2,6 +2,7 @@
 
 paper: arXiv 2208.06366; numbers as in the released recipe
 batch 2048   reported fine-tune top-1: 85.5   reproduced here: not yet
+what differs from the release, and the switch back: docs/deviations.md
 """
 _base_ = ['beitv2.py']
 

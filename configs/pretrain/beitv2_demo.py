@@ -16,7 +16,7 @@ model = dict(
         img_size=64, patch_size=8,
         pos_embed='none', rel_pos_bias='shared', qkv_bias='qv', layer_scale=0.1,
         mask_token=True),
-    early_layers=4, head_layers=2,
+    early_layers=4, head_layers=2, cls_start='beit',
     target=dict(
         type='TokenTarget',
         tokenizer=dict(type='BEiTv2Tokenizer', checkpoint='work_dirs/vqkd_demo/epoch_4.pth')))

@@ -3,6 +3,7 @@
 paper: arXiv 2111.09886, the setting of its ablations; numbers as in the released recipe
 batch 2048   reported fine-tune top-1: 82.8 at 192 px, 83.5 at 224 px   reproduced here: not yet
 tools/dist_train.sh configs/pretrain/simmim.py 16 --data DATA
+what differs from the release, and the switch back: docs/deviations.md
 """
 _base_ = ['../_base_/pretrain_images.py', '../_base_/runtime.py']
 

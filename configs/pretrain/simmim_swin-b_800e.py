@@ -3,6 +3,7 @@
 paper: arXiv 2111.09886, system comparison of Swin models; numbers as in the released recipe
 batch 2048   reported fine-tune top-1: 84.0 at 224 px   reproduced here: not yet
 tools/dist_train.sh configs/pretrain/simmim_swin-b_800e.py 16 --data DATA
+what differs from the release, and the switch back: docs/deviations.md
 """
 _base_ = ['simmim.py']
 

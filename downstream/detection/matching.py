@@ -7,7 +7,9 @@ outside the area range come last, are never used up (crowds), and make a detecti
 right nor wrong. So does an unmatched detection whose own area is outside the range.
 
 The same decisions as pycocotools' COCOeval, to the last tie: of equal overlaps the later ground
-truth wins. One thing is mended: there an annotation with id 0 reads as no match.
+truth wins. One thing is mended, for AP and for its units alike: there a detection that matches the
+annotation with id 0 reads as unmatched, which lowers AP (`InstanceAP` says so when a file has that
+id).
 """
 
 from collections.abc import Mapping, Sequence

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
 from pycocotools import mask as rle
 from pycocotools.coco import COCO
 
@@ -34,6 +35,11 @@ class InstanceAP(BaseMetric):
             self.truth = COCO(ann_file)
         if not self.truth.anns:
             raise UserError(f'{ann_file} has no annotation; AP needs at least one')
+        if 0 in self.truth.anns:
+            MMLogger.get_current_instance().info(
+                f'{ann_file}: annotation id 0 counts as any other; pycocotools takes its match for '
+                'none, so that its AP is lower'
+            )
         self.classes = classes
         self.units: DetectionUnits | None = None
         self.entries: dict[str, list[dict[str, Any]]] = {}

@@ -84,12 +84,13 @@ def frame_errors(
     valid &= ~absent
 
     iou = _overlap(predicted, truth)
-    offset = (predicted[:, :2] + (predicted[:, 2:] - 1) / 2) - (
-        truth[:, :2] + (truth[:, 2:] - 1) / 2
-    )
-    centre_error = np.sqrt((offset**2).sum(axis=1))
+    found, wanted = (boxes[:, :2] + 0.5 * (boxes[:, 2:] - 1) for boxes in (predicted, truth))
+    centre_error = np.sqrt(((found - wanted) ** 2).sum(axis=1))
     with np.errstate(divide='ignore', invalid='ignore'):
-        norm_error = np.sqrt(((offset / truth[:, 2:]) ** 2).sum(axis=1))
+        # Both are divided before one is taken from the other, as the evaluators do: the last bit
+        # decides whether a frame at exactly 0.20 counts.
+        offset = found / truth[:, 2:] - wanted / truth[:, 2:]
+        norm_error = np.sqrt((offset**2).sum(axis=1))
 
     iou[~valid] = -1
     centre_error[~valid] = -1 if protocol == 'lasot_matlab' else np.inf
@@ -204,8 +205,9 @@ def _prepare(predicted: np.ndarray, truth: np.ndarray, protocol: str) -> np.ndar
 def _overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """IoU of pairs of xywh boxes, (T, 4) each -> (T,); 0 for two boxes without area."""
     upper = np.maximum(first[:, :2], second[:, :2])
-    lower = np.minimum(first[:, :2] + first[:, 2:], second[:, :2] + second[:, 2:])
-    shared = np.maximum(lower - upper, 0).prod(axis=1)
+    # The last pixel and back, as the evaluators do: it cancels but for the last bit.
+    lower = np.minimum(first[:, :2] + first[:, 2:] - 1, second[:, :2] + second[:, 2:] - 1)
+    shared = np.maximum(lower - upper + 1, 0).prod(axis=1)
     union = first[:, 2:].prod(axis=1) + second[:, 2:].prod(axis=1) - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 

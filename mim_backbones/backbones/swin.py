@@ -23,7 +23,7 @@ from mim_backbones.backbones.layers.windows import Grid, WindowPlan, plan_window
 from mim_backbones.backbones.position_tables import fit_swin_tables
 from mim_backbones.registry import MODELS
 
-CONTINUOUS_BIAS = ('logit_scale', 'cpb_mlp')  # V2's parts that the published code never decays
+CONTINUOUS_BIAS = ('logit_scale', 'cpb_mlp')  # V2's parts that fine-tuning never decays
 
 
 @MODELS.register_module()

@@ -29,8 +29,9 @@ class LayerDecayConstructor:
         paramwise_cfg: any of
             layer_decay (1.0): the factor from one depth to the one before;
             backbone_lr_mult (1.0): a factor on every rate of a backbone;
-            decayed (none): last parts of names to decay although `no_weight_decay` exempts them;
-            full_rate (none): last parts of names that keep the full rate in spite of their depth.
+            decayed (none): parts of names, between their dots, to decay although
+                `no_weight_decay` exempts them;
+            full_rate (none): parts of names that keep the full rate in spite of their depth.
 
     Weight decay is 0 for one-dimensional parameters, biases and what the backbone's
     `no_weight_decay` names: tokens and position tables. Published code differs, some of it
@@ -39,7 +40,8 @@ class LayerDecayConstructor:
         fine-tuning of SimMIM's ViT, BEiT, BEiT v2   decayed=['relative_position_bias_table']
         fine-tuning of SimMIM's Swin                 full_rate=['absolute_pos_embed']
         pre-training of SimMIM                       decayed=['relative_position_bias_table'],
-                                                     and for its ViT also 'mask_token'
+                                                     for its ViT also 'mask_token',
+                                                     for SwinV2 ['cpb_mlp', 'logit_scale']
         pre-training of MAE                          decayed=['cls_token', 'mask_token']
         pre-training of BEiT, BEiT v2                decayed=['relative_position_bias_table',
                                                               'mask_token']
@@ -97,7 +99,7 @@ def parameter_groups(
         f'{prefix}{name}'
         for prefix, module in backbones.items()
         for name in module.no_weight_decay()
-        if last_part(name) not in decayed
+        if not named(name, decayed)
     }
     groups: dict[tuple[float, float], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
@@ -107,7 +109,7 @@ def parameter_groups(
         scale = 1.0
         if prefix is not None:
             depth, count = backbones[prefix].get_layer_depth(name, prefix)
-            depth = count - 1 if last_part(name) in full_rate else depth
+            depth = count - 1 if named(name, full_rate) else depth
             scale = backbone_lr_mult * layer_decay ** (count - 1 - depth)
         decays = parameter.ndim > 1 and not name.endswith('.bias') and name not in exempt
         decay = weight_decay if decays else 0.0
@@ -126,8 +128,9 @@ def parameter_groups(
     return [groups[key] for key in sorted(groups)]
 
 
-def last_part(name: str) -> str:
-    return name.rpartition('.')[2]
+def named(name: str, parts: Collection[str]) -> bool:
+    """Whether a part of a parameter's name is one of `parts`."""
+    return not set(parts).isdisjoint(name.split('.'))
 
 
 def group_table(groups: list[dict[str, Any]]) -> str:

@@ -1,6 +1,7 @@
 """Learning rates over a training: linear warm-up, then a cosine or steps.
 
     warm-up  lr(t) = start + (peak - start) t / W                           t < W
+             with peak_in_warmup: t / (W - 1), so that its last update takes the peak
     cosine   lr(t) = min + (peak - min) (1 + cos(pi (t - W) / (T - W))) / 2
     steps    lr(t) = peak gamma^(number of milestones <= t)
 
@@ -8,8 +9,8 @@ t counts updates from 0, W and T are the lengths of warm-up and training. start 
 of the peak, so that a rate scaled to the batch scales them too. mmengine's own schedulers, chained,
 cannot: theirs know one absolute minimum, and no curve that several published recipes share.
 
-Published SimMIM differs in three ways, each a switch that its recipes set:
-`drop_after_warmup`, `one_step_late` and `scale_ends=False`.
+Published code differs, in ways that are a switch each and that its recipes set: BEiT, BEiT v2 and
+VQ-KD by `peak_in_warmup`, SimMIM by `drop_after_warmup`, `one_step_late` and `scale_ends=False`.
 """
 
 from abc import ABC, abstractmethod
@@ -39,6 +40,9 @@ class WarmupLR(_ParamScheduler, ABC):
         one_step_late: whether every update takes the rate of the one before, so that the first
             two take the first rate: released SimMIM steps its scheduler after the optimizer, from
             index 0.
+        peak_in_warmup: whether the last update of the warm-up takes the peak already, and the
+            first one after it takes it again: a line from start to peak through W points, as
+            released BEiT, BEiT v2 and VQ-KD draw it.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class WarmupLR(_ParamScheduler, ABC):
         min_ratio: float = 0.0,
         scale_ends: bool = True,
         one_step_late: bool = False,
+        peak_in_warmup: bool = False,
         begin: int = 0,
         end: int = INF,
         last_step: int = -1,
@@ -59,6 +64,7 @@ class WarmupLR(_ParamScheduler, ABC):
         self.start_ratio, self.min_ratio = start_ratio, min_ratio
         self.scale_ends = scale_ends
         self.one_step_late = one_step_late
+        self.peak_in_warmup = peak_in_warmup
         super().__init__(optimizer, 'lr', begin, end, last_step, by_epoch, verbose)
 
     @classmethod
@@ -70,12 +76,13 @@ class WarmupLR(_ParamScheduler, ABC):
 
     def _get_value(self) -> list[float]:
         step = max(0, self.last_step - 1) if self.one_step_late else self.last_step
+        rising = max(1, self.warmup - 1) if self.peak_in_warmup else self.warmup
         rates = []
         for group, peak in zip(self.optimizer.param_groups, self.base_values, strict=True):
             whole = peak if self.scale_ends else peak / group.get('lr_scale', 1.0)
             start, least = self.start_ratio * whole, self.min_ratio * whole
             if step < self.warmup:
-                rates.append(start + (peak - start) * step / self.warmup)
+                rates.append(start + (peak - start) * step / rising)
             else:
                 rates.append(self.after_warmup(step, peak, least))
         return rates

@@ -92,10 +92,14 @@ class BEiT(MaskedImageModel):
 
     @classmethod
     def own_names(cls, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The released names are ours; relative indices, which are no weights, are left out."""
+        """The released names are ours but for a block's own table; indices are no weights."""
         own = ('lm_head.', 'cls_pt_', 'target.')
-        index = 'relative_position_index'
-        return {k: v for k, v in state.items() if k.startswith(own) and not k.endswith(index)}
+        table, index = 'relative_position_bias_table', 'relative_position_index'
+        return {
+            k.replace(f'attn.{table}', f'rel_pos_bias.{table}'): v
+            for k, v in state.items()
+            if k.startswith(own) and not k.endswith(index)
+        }
 
 
 def released_config(kind: str, content: Content, backbone: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mim_backbones.backbones.archs import vit_size
 from mim_backbones.backbones.layers.block import Block, rising_rates, shrink_outputs
+from mim_backbones.backbones.layers.rel_pos_bias import RelPosBias
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from mim_backbones.checkpoints.source import Content
 from pretrain.images.preprocessor import IMAGENET_MEAN, IMAGENET_STD
@@ -27,7 +28,7 @@ from pretrain.registry import MODELS
 BLOCK_OPTIONS = ('mlp_ratio', 'qkv_bias', 'layer_scale', 'norm_eps')
 # After which block the released models take the patch tokens; no shape shows it.
 EARLY_LAYERS = {12: 9, 24: 21}
-STARTS = ('beit', 'published')
+STARTS = ('published', 'beit')
 
 
 @MODELS.register_module()
@@ -39,9 +40,9 @@ class BEiTv2(BEiT):
         head_layers: blocks of f; 0 leaves the second branch out.
         shared_lm_head: whether both branches share norm and lm_head; False gives the second one
             `cls_pt_norm` and `cls_pt_lm_head`.
-        cls_start: 'beit' draws f as the other blocks. 'published' repeats the released code,
-            which makes f after all the drawing and so leaves its linear layers at PyTorch's
-            uniform start, biases included.
+        cls_start: 'published' repeats the released code, which makes f after all the drawing
+            and so leaves its linear layers at PyTorch's uniform start, biases included. 'beit'
+            draws f as the other blocks.
         backbone, target, mean, std: see `BEiT`.
 
     Raises:
@@ -56,7 +57,7 @@ class BEiTv2(BEiT):
         early_layers: int = 9,
         head_layers: int = 2,
         shared_lm_head: bool = True,
-        cls_start: str = 'beit',
+        cls_start: str = 'published',
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
         data_preprocessor: dict[str, Any] | None = None,
@@ -76,10 +77,14 @@ class BEiTv2(BEiT):
         options = {key: backbone[key] for key in BLOCK_OPTIONS if key in backbone}
         last = backbone.get('drop_path_rate', 0.0)
         rates = rising_rates(last, max(depth, early_layers + head_layers))[early_layers:]
+        heads, tables = self.backbone.num_heads, self.backbone.blocks[0].rel_pos_bias is not None
         self.cls_pt_layers = nn.ModuleList(
-            Block(dim, self.backbone.num_heads, drop_path=rate, **options)
+            Block(
+                dim, heads, drop_path=rate, **options,
+                rel_pos_bias=RelPosBias(self.backbone.grid, heads, True) if tables else None,
+            )
             for rate in rates[:head_layers]
-        )
+        )  # fmt: skip
         for number, block in enumerate(self.cls_pt_layers, early_layers + 1):
             if cls_start == 'beit':
                 draw_block(block)

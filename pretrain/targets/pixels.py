@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mim_backbones.backbones.base import check_option
 from pretrain.images.preprocessor import IMAGENET_MEAN, IMAGENET_STD, Normalise
 from pretrain.registry import MODELS
 from pretrain.targets.base import Student, Target, Wanted, pixel_grid
@@ -87,10 +88,14 @@ class NormalisedTarget(ReducedTarget):
 
     Args:
         window: k, odd, in pixels.
+        precision: of the window's statistics. A variance is a difference of two means of
+            squares, which loses in 'float32' as much as flat regions have, where the epsilon is
+            all there is to divide by; the released code does so, and this repeats it. 'float64'
+            keeps them.
         mean, std: what the epsilon is small against: the image is first normalised by these.
 
     Raises:
-        ValueError: an even window, or one of a single pixel.
+        ValueError: an even window, one of a single pixel, or no such precision.
     """
 
     kind = 'pixels'
@@ -99,31 +104,31 @@ class NormalisedTarget(ReducedTarget):
     def __init__(
         self,
         window: int = 47,
+        precision: str = 'float64',
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
     ) -> None:
         super().__init__()
         if window % 2 == 0 or window < 3:
             raise ValueError(f'NormalisedTarget: window={window}; give an odd number from 3 up')
+        check_option('NormalisedTarget', 'precision', precision, tuple(PRECISIONS))
         self.window = window
+        self.statistics = PRECISIONS[precision]
         self.normalise = Normalise(mean, std)
 
     def forward(self, image: Tensor) -> Wanted:
         image = self.normalise(image)
-        mean, std = window_statistics(image, self.window)
+        mean, std = self.statistics(image, self.window)
         return Wanted(((image - mean) / std).to(image.dtype))
 
     def pixels(self, pred: Tensor, image: Tensor) -> Tensor:
         """The prediction scaled back by what surrounds each pixel of the original."""
-        mean, std = window_statistics(self.normalise(image), self.window)
+        mean, std = self.statistics(self.normalise(image), self.window)
         return self.normalise.undo((pred * std + mean).to(image.dtype))
 
 
-def window_statistics(image: Tensor, window: int) -> tuple[Tensor, Tensor]:
+def exact_statistics(image: Tensor, window: int) -> tuple[Tensor, Tensor]:
     """Mean and sqrt(unbiased variance + 1e-6) of the window around each pixel.
-
-    In float64: a variance as a difference of two means of squares loses in float32 as much as
-    flat regions have, where the epsilon is all there is to divide by.
 
     Returns:
         Two (B, C, H, W) float64.
@@ -135,6 +140,26 @@ def window_statistics(image: Tensor, window: int) -> tuple[Tensor, Tensor]:
     mean = sums / counts
     variance = (squares / counts - mean.square()) * counts / (counts - 1)
     return mean, (variance.clamp(min=0) + EPS).sqrt()
+
+
+def released_statistics(image: Tensor, window: int) -> tuple[Tensor, Tensor]:
+    """The same in the image's own precision, and to the last bit as SimMIM's released code.
+
+    Its order of operations decides what is left of a flat region's variance: pooled means, the
+    counts by pooling too, the unbiased factor divided first.
+    """
+    mean, squares = (mean_pool(x, window, borders=False) for x in (image, image.square()))
+    counts = mean_pool(torch.ones_like(image), window, borders=True) * window**2
+    variance = (squares - mean.square()) * (counts / (counts - 1))
+    return mean, (variance.clamp(min=0) + EPS) ** 0.5
+
+
+PRECISIONS = {'float64': exact_statistics, 'float32': released_statistics}
+
+
+def mean_pool(x: Tensor, window: int, borders: bool) -> Tensor:
+    """Means of k x k windows; borders: whether what lies outside counts, as zeros."""
+    return F.avg_pool2d(x, window, 1, window // 2, count_include_pad=borders)
 
 
 def box_sum(x: Tensor, window: int) -> Tensor:

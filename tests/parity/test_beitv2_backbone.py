@@ -23,7 +23,7 @@ def dense_keys(keys: list[str]) -> set[str]:
 
 @pytest.fixture
 def dense(golden, official_vit):
-    """dense(tag): the backbone at the tag's resolution, loaded, and the report."""
+    """dense(tag): the backbone at the tag's resolution, loaded."""
 
     def build(tag: str):
         backbone = official_vit(
@@ -32,45 +32,58 @@ def dense(golden, official_vit):
             out_indices=golden['out_indices'],
             final_norm=False,
         )
-        return backbone, load_pretrained(backbone, golden['pretrain_state_dict'])
+        report = load_pretrained(backbone, golden['pretrain_state_dict'])
+        assert report.missing == report.unexpected == []
+        return backbone
 
     return build
 
 
-@pytest.mark.parametrize('tag', ['same', 'large', 'small'])
-@pytest.mark.golden(FAMILY)
-def test_tables_block_tokens_and_pyramid(golden, same, dense, tag) -> None:
-    backbone, report = dense(tag)
-    assert report.missing == report.unexpected == []
-    for block in backbone.blocks if f'{tag}_converted_table' in golden else ():
+def tagged(field: str):
+    """field(content): the resolutions ('same', 'large', ...) that the file has the field of."""
+
+    def tags(content: dict) -> list[str]:
+        sizes = [name.removesuffix('_img_size') for name in content if name.endswith('_img_size')]
+        return [tag for tag in sizes if f'{tag}_{field}' in content]
+
+    tags.__name__ = f'*_{field}'
+    return tags
+
+
+@pytest.mark.golden(FAMILY, each=tagged('converted_table'))
+def test_converted_table(golden, field, same, dense) -> None:
+    for block in dense(field).blocks:
         table = block.rel_pos_bias.relative_position_bias_table
-        same(f'{tag}_converted_table', table, golden[f'{tag}_converted_table'], atol=1e-4)
-    if f'{tag}_image' not in golden:
-        return
-    image = golden[f'{tag}_image']
+        name = f'{field}_converted_table'
+        same(name, table, golden[name], atol=1e-4)
+
+
+@pytest.mark.golden(FAMILY, each=tagged('block_tokens'))
+def test_block_tokens(golden, field, same, dense) -> None:
+    image, indices = golden[f'{field}_image'], golden['block_token_indices']
+    name = f'{field}_block_tokens'
+    same(name, dense(field).block_tokens(image, indices), golden[name])
+
+
+@pytest.mark.golden(FAMILY, each=tagged('pyramid'))
+def test_pyramid(golden, field, same, dense) -> None:
+    backbone = dense(field)
+    neck = BlockPyramid(backbone.embed_dim, backbone.patch_size).eval()
+    neck.load_state_dict(golden['fpn_state_dict'])
     with torch.no_grad():
-        tokens = backbone.block_tokens(image, golden['block_token_indices'])
-        maps = backbone(image)
-    same(f'{tag}_block_tokens', tokens, golden[f'{tag}_block_tokens'])
-    if f'{tag}_pyramid' in golden:
-        neck = BlockPyramid(backbone.embed_dim, backbone.patch_size).eval()
-        neck.load_state_dict(golden['fpn_state_dict'])
-        with torch.no_grad():
-            same(f'{tag}_pyramid', neck(maps), golden[f'{tag}_pyramid'])
+        found = neck(backbone(golden[f'{field}_image']))
+    same(f'{field}_pyramid', found, golden[f'{field}_pyramid'])
 
 
-@pytest.mark.golden(FAMILY)
+@pytest.mark.golden(FAMILY, needs=['backbone_state_dict_keys'])
 def test_dense_key_list(golden, dense) -> None:
-    backbone, _ = dense('same')
-    assert {official(k) for k in backbone.state_dict()} == dense_keys(
-        golden['backbone_state_dict_keys']
-    )
+    published = dense_keys(golden['backbone_state_dict_keys'])
+    assert {official(k) for k in dense('same').state_dict()} == published
 
 
 @pytest.mark.golden(FAMILY, needs=['same_relative_position_index'])
 def test_every_query_and_key_read_the_published_row(golden, same) -> None:
-    config = golden['pretrain_config']
-    side = config['img_size'] // config['patch_size']
+    side = golden['same_img_size'] // golden['pretrain_config']['patch_size']
     bias = RelPosBias((side, side), num_heads=1, cls_token=True)
     table = bias.relative_position_bias_table
     table.data = torch.arange(len(table), dtype=torch.float32)[:, None]
@@ -78,28 +91,57 @@ def test_every_query_and_key_read_the_published_row(golden, same) -> None:
     same('same_relative_position_index', bias((side, side))[0].long(), index, atol=0)
 
 
-@pytest.mark.parametrize('pool', ['mean', 'cls'])
-@pytest.mark.golden(FAMILY)
-def test_classifier(golden, same, official_vit, left_out, pool) -> None:
-    published = dense_keys(golden[f'ft_{pool}_state_dict_keys'])
-    own_tables = any('relative_position_bias_table' in key for key in published)
-    backbone = official_vit(
-        {**golden['pretrain_config'], 'use_rel_pos_bias': own_tables},
-        final_norm=pool == 'cls',
-        fc_norm=pool == 'mean',
-    )
-    report = load_pretrained(backbone, golden['pretrain_state_dict'])
-    head = dict(golden[f'ft_{pool}_head'])
-    weight, bias = head.pop('head.weight'), head.pop('head.bias')
-    assert {*report.fresh, 'head.weight', 'head.bias'} == {*golden[f'ft_{pool}_missing_keys']}
-    assert {*golden[f'ft_{pool}_unexpected_keys']} <= left_out(report)
-    keys = {official(k) for k in backbone.state_dict()} | {'head.weight', 'head.bias'}
-    assert keys == published
+@pytest.fixture
+def classifier(golden, official_vit):
+    """classifier(pool): the classifier's backbone, loaded, and the report."""
 
+    def build(pool: str):
+        state, config = golden['pretrain_state_dict'], golden['pretrain_config']
+        tables = any(key.endswith('relative_position_bias_table') for key in state)
+        backbone = official_vit(
+            {**config, 'use_rel_pos_bias': tables},
+            final_norm=pool == 'cls',
+            fc_norm=pool == 'mean',
+        )
+        return backbone, load_pretrained(backbone, state)
+
+    return build
+
+
+def pools(field: str):
+    """field(content): the kinds of pooling that the file has the field of."""
+
+    def kinds(content: dict) -> list[str]:
+        return [pool for pool in ('mean', 'cls') if f'ft_{pool}_{field}' in content]
+
+    kinds.__name__ = f'ft_*_{field}'
+    return kinds
+
+
+@pytest.mark.golden(FAMILY, each=pools('missing_keys'))
+def test_keys_that_a_classifier_lacks(golden, field, classifier, left_out) -> None:
+    _, report = classifier(field)
+    missing = set(golden[f'ft_{field}_missing_keys'])
+    assert {*report.fresh, 'head.weight', 'head.bias'} == missing
+    assert set(golden[f'ft_{field}_unexpected_keys']) <= left_out(report)
+
+
+@pytest.mark.golden(FAMILY, each=pools('state_dict_keys'))
+def test_keys_of_a_classifier(golden, field, classifier) -> None:
+    backbone, _ = classifier(field)
+    keys = {official(k) for k in backbone.state_dict()} | {'head.weight', 'head.bias'}
+    assert keys == dense_keys(golden[f'ft_{field}_state_dict_keys'])
+
+
+@pytest.mark.golden(FAMILY, needs=['same_image'], each=pools('head'))
+def test_classifier(golden, field, same, classifier) -> None:
+    backbone, _ = classifier(field)
+    head = dict(golden[f'ft_{field}_head'])
+    weight, bias = head.pop('head.weight'), head.pop('head.bias')
     backbone.load_state_dict({**backbone.state_dict(), **head})
-    pooled = backbone.forward_pooled(golden['same_image'], pool)
-    same(f'ft_{pool}_pooled', pooled, golden[f'ft_{pool}_pooled'])
-    same(f'ft_{pool}_logits', F.linear(pooled, weight, bias), golden[f'ft_{pool}_logits'])
+    pooled = backbone.forward_pooled(golden['same_image'], field)
+    same(f'ft_{field}_pooled', pooled, golden[f'ft_{field}_pooled'])
+    same(f'ft_{field}_logits', F.linear(pooled, weight, bias), golden[f'ft_{field}_logits'])
 
 
 @pytest.mark.golden(FAMILY, needs=['linprobe_features'])

@@ -10,8 +10,10 @@ from mmengine.config import Config
 
 from mim_backbones.backbones.swin import MIMSwin
 from mim_backbones.backbones.vit import MIMViT
+from mim_backbones.registry import MODELS
 from mim_backbones.training.layer_decay import parameter_groups
 
+SMALL = {'embed_dim': 4, 'depths': (2, 2, 18, 2), 'num_heads': (1, 1, 1, 1)}
 ROOT = Path(__file__).parents[2]
 TABLES = 'relative_position_bias_table'
 # What published code does against its authors' intent, or where it differs from our default.
@@ -19,6 +21,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     'simmim_finetune_vit': {'decayed': [TABLES]},
     'simmim_finetune_swin': {'full_rate': ['absolute_pos_embed']},
     'simmim_pretrain_vit': {'decayed': [TABLES, 'mask_token']},
+    'simmim_pretrain_swinv2': {'decayed': ['cpb_mlp', 'logit_scale']},
     'simmim_pretrain_swin': {'decayed': [TABLES]},
     'mae_finetune_vit': {},
     'beit_finetune_vit': {'decayed': [TABLES]},
@@ -73,6 +76,7 @@ def swin(names: set[str]) -> MIMSwin:
         {'embed_dim': 4, 'depths': depths, 'num_heads': (1, 1, 1, 1)},
         img_size=64,
         window_size=2,
+        version=2 if any('logit_scale' in n for n in names) else 1,
         absolute_pos_embed=any('absolute_pos_embed' in n for n in names),
         mask_token=any('mask_token' in n for n in names),
     )
@@ -85,46 +89,63 @@ def rates(model: Model, config: dict[str, Any], **switches: Any) -> dict[str, tu
     return {name: (g['lr_scale'], g['weight_decay']) for g in groups for name in g['names']}
 
 
-@pytest.mark.golden('lr_layer_decay')
-def test_every_parameter(golden) -> None:
-    for key, case in golden.items():
-        switches = next(s for name, s in PUBLISHED.items() if key.startswith(name))
-        if key.endswith('disable_wd_on_rpb'):
-            switches = {}  # BEiT's own switch, our default
-        config, params = case['config'], case['params']
-        model = Model(set(params), config.get('num_layer_ids'))
-        found = rates(model, config, **switches)
-        assert {ours(name) for name in params} == set(found), key
-        for name, expected in params.items():
-            scale, decay = found[ours(name)]
-            assert scale == pytest.approx(expected['lr_scale'], abs=1e-12), (key, name)
-            assert decay == expected['weight_decay'], (key, name)
-            if 'layer_id' in expected and not name.startswith('head'):
-                if expected['lr_scale'] == 1 and name.rpartition('.')[2] in switches.get(
-                    'full_rate', ()
-                ):
-                    continue
-                depth, _ = model.backbone.get_layer_depth(ours(name), 'backbone.')
-                assert depth == expected['layer_id'], (key, name)
+@pytest.mark.golden('lr_layer_decay', each=list)
+def test_every_parameter(golden, field) -> None:
+    key, case = field, golden[field]
+    switches = next(s for name, s in PUBLISHED.items() if key.startswith(name))
+    if key.endswith('disable_wd_on_rpb'):
+        switches = {}  # BEiT's own switch, our default
+    config, params = case['config'], case['params']
+    model = Model(set(params), config.get('num_layer_ids'))
+    found = rates(model, config, **switches)
+    assert {ours(name) for name in params} == set(found), key
+    for name, expected in params.items():
+        scale, decay = found[ours(name)]
+        assert scale == pytest.approx(expected['lr_scale'], abs=1e-12), (key, name)
+        assert decay == expected['weight_decay'], (key, name)
+        if 'layer_id' in expected and not name.startswith('head'):
+            if expected['lr_scale'] == 1 and name.rpartition('.')[2] in switches.get(
+                'full_rate', ()
+            ):
+                continue
+            depth, _ = model.backbone.get_layer_depth(ours(name), 'backbone.')
+            assert depth == expected['layer_id'], (key, name)
 
 
 RECIPES = {
+    'simmim_pretrain_swinv2': 'configs/pretrain/simmim_swinv2-b_800e.py',
     'simmim_pretrain_swin': 'configs/pretrain/simmim.py',
     'simmim_pretrain_vit': 'configs/pretrain/simmim_vit-b_800e.py',
 }
 
 
-@pytest.mark.golden('lr_layer_decay')
-def test_pre_training_recipes_decay_what_the_released_code_decays(golden) -> None:
-    for key, case in golden.items():
-        recipe = next((path for name, path in RECIPES.items() if key.startswith(name)), None)
-        if recipe is None:
-            continue
-        wrapper = Config.fromfile(ROOT / recipe).optim_wrapper
-        assert wrapper.optimizer.weight_decay == case['config']['weight_decay']
-        found = rates(Model(set(case['params']), None), case['config'], **wrapper.paramwise_cfg)
-        for name, expected in case['params'].items():
-            assert found[ours(name)] == (1.0, expected['weight_decay']), (key, name)
+def recipe_of(key: str) -> str | None:
+    return next((path for name, path in RECIPES.items() if key.startswith(name)), None)
+
+
+def of_a_recipe(content: dict[str, Any]) -> list[str]:
+    return [key for key in content if recipe_of(key)]
+
+
+@pytest.mark.golden('lr_layer_decay', each=of_a_recipe)
+def test_pre_training_recipes_decay_what_the_released_code_decays(golden, field) -> None:
+    """How much is the file's: what it decays is what the recipe does."""
+    case = golden[field]
+    wrapper = Config.fromfile(ROOT / recipe_of(field)).optim_wrapper
+    found = rates(Model(set(case['params']), None), case['config'], **wrapper.paramwise_cfg)
+    for name, expected in case['params'].items():
+        assert found[ours(name)] == (1.0, expected['weight_decay']), name
+
+
+def test_the_swinv2_recipe_decays_the_72_tensors_that_were_meant_to_be_exempt() -> None:
+    cfg = Config.fromfile(ROOT / RECIPES['simmim_pretrain_swinv2'])
+    backbone = MODELS.build({**cfg.model.backbone, 'arch': SMALL})
+    groups = parameter_groups(backbone, 1.0, 0.05, **cfg.optim_wrapper.paramwise_cfg)
+    decay = {name: g['weight_decay'] for g in groups for name in g['names']}
+    meant = {name for name in backbone.no_weight_decay() if 'bias' not in name} - {'mask_token'}
+    assert len(meant) == 72
+    assert {decay[name] for name in meant} == {0.05}
+    assert decay['mask_token'] == 0
 
 
 @pytest.mark.golden('lr_layer_decay')

@@ -143,3 +143,26 @@ def test_mae_restarts_its_cosine_after_the_warm_up(golden) -> None:
             update = round(float(epoch) * length)
             if update < len(found):
                 assert found[update] == pytest.approx(expected, rel=1e-7, abs=1e-16), (key, epoch)
+
+
+RELEASED = {'beit_': 'beit.py', 'beitv2_': 'beitv2.py', 'vqkd_': 'vqkd.py'}
+
+
+def line_and_cosine(content: dict[str, Any]) -> list[str]:
+    return [key for key, case in content.items() if 'update_to_lr' in case]
+
+
+@pytest.mark.golden('lr_schedules', each=line_and_cosine)
+def test_beit_takes_the_peak_within_the_warm_up(golden, field) -> None:
+    """BEiT's cosine_scheduler, and the recipes of those that use it."""
+    args, curve = golden[field]['args'], golden[field]['update_to_lr']
+    peak, length = args['base_value'], args['niter_per_ep']
+    schedule = {'type': 'WarmupCosineLR', 'peak_in_warmup': True, 'convert_to_iter_based': True}
+    for name, recipe in RELEASED.items():
+        if field.startswith(name):
+            (schedule,) = Config.fromfile(ROOT / 'configs/pretrain' / recipe).param_scheduler
+    lengths = {'warmup': args['warmup_epochs'], 'end': args['epochs'], 'epoch_length': length}
+    schedule = {**schedule, **lengths, 'min_ratio': args['final_value'] / peak}
+    found = rates([peak], length * args['epochs'], **schedule)
+    for update, expected in curve.items():
+        assert found[int(update)] == pytest.approx([expected], rel=1e-9), update

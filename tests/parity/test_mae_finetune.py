@@ -1,5 +1,6 @@
 """MAE's classifiers: mean pooling and CLS, another resolution, linear probe with BatchNorm."""
 
+import re
 from typing import Any
 
 import pytest
@@ -53,10 +54,18 @@ def num_heads(golden: dict[str, Any]) -> int:
     return min((h for h in range(1, width + 1) if width % h == 0), key=difference)
 
 
-@pytest.mark.parametrize('entry', POOLS)
-@pytest.mark.golden(FAMILY)
-def test_feature_and_logits(golden, same, classifier, entry) -> None:
-    fields = golden[entry]
+def entries(content: dict[str, Any]) -> list[str]:
+    return [name for name in POOLS if name in content]
+
+
+def resolutions(content: dict[str, Any]) -> list[str]:
+    """global_pool_96, ..."""
+    return [n for n in content for e in entries(content) if re.fullmatch(rf'{e}_\d+', n)]
+
+
+@pytest.mark.golden(FAMILY, each=entries)
+def test_feature_and_logits(golden, field, same, classifier) -> None:
+    entry, fields = field, golden[field]
     backbone, report = classifier(entry, golden['img'].shape[-1])
     assert report.missing == report.unexpected == []
     feature = backbone.forward_pooled(golden['img'], POOLS[entry])
@@ -65,10 +74,9 @@ def test_feature_and_logits(golden, same, classifier, entry) -> None:
     same(f'{entry} logits', F.linear(feature, *head), fields['logits'])
 
 
-@pytest.mark.parametrize('entry', POOLS)
-@pytest.mark.golden(FAMILY)
-def test_keys_of_a_pretrained_file(golden, classifier, left_out, entry) -> None:
-    fields = golden[entry]
+@pytest.mark.golden(FAMILY, each=entries)
+def test_keys_of_a_pretrained_file(golden, field, classifier, left_out) -> None:
+    entry, fields = field, golden[field]
     backbone, _ = classifier(entry, golden['img'].shape[-1])
     state = {k: v for k, v in fields['state_dict'].items() if k not in fields['missing_keys']}
     decoder = {key: torch.zeros(1) for key in fields['unexpected_keys']}
@@ -77,21 +85,19 @@ def test_keys_of_a_pretrained_file(golden, classifier, left_out, entry) -> None:
     assert left_out(report) == {*fields['unexpected_keys']}
 
 
-@pytest.mark.parametrize('entry', POOLS)
-@pytest.mark.golden(FAMILY)
-def test_another_resolution(golden, same, classifier, entry) -> None:
-    for name in [n for n in golden if n.startswith(f'{entry}_')]:  # global_pool_96, ...
-        fields = golden[name]
-        image = fields['img']
-        backbone, _ = classifier(entry, image.shape[-1])
-        same(f'{name} pos_embed', backbone.pos_embed, fields['pos_embed'])
-        feature = backbone.forward_pooled(image, POOLS[entry])
-        same(f'{name} feature', feature, fields['feature'])
-        head = [golden[entry]['state_dict'][f'head.{k}'] for k in ('weight', 'bias')]
-        same(f'{name} logits', F.linear(feature, *head), fields['logits'])
-        unchanged, _ = classifier(entry, golden['img'].shape[-1])
-        at_run_time = unchanged.forward_pooled(image, POOLS[entry])
-        same(f'{name} feature, resized at run time', at_run_time, fields['feature'])
+@pytest.mark.golden(FAMILY, each=resolutions)
+def test_another_resolution(golden, field, same, classifier) -> None:
+    entry, fields = field.rpartition('_')[0], golden[field]
+    image = fields['img']
+    backbone, _ = classifier(entry, image.shape[-1])
+    same(f'{field} pos_embed', backbone.pos_embed, fields['pos_embed'])
+    feature = backbone.forward_pooled(image, POOLS[entry])
+    same(f'{field} feature', feature, fields['feature'])
+    head = [golden[entry]['state_dict'][f'head.{k}'] for k in ('weight', 'bias')]
+    same(f'{field} logits', F.linear(feature, *head), fields['logits'])
+    unchanged, _ = classifier(entry, golden['img'].shape[-1])
+    at_run_time = unchanged.forward_pooled(image, POOLS[entry])
+    same(f'{field} feature, resized at run time', at_run_time, fields['feature'])
 
 
 @pytest.mark.golden(FAMILY, needs=['linprobe', 'cls_token'])

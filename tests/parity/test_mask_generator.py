@@ -6,6 +6,7 @@ Sizes and options are read from the names of the entries.
 import random
 import re
 import warnings
+from functools import lru_cache
 from math import comb
 from typing import Any
 
@@ -45,42 +46,84 @@ def close_shares(ours: np.ndarray, theirs: np.ndarray, n: int, their_n: int) -> 
     assert (abs(ours - theirs) <= 5 * error + 2 / min(n, their_n)).all()
 
 
-@pytest.mark.golden('mask_generator_stats')
-def test_statistics(golden: dict[str, dict[str, Any]]) -> None:
-    for key, expected in golden.items():
-        masker, rng = masker_of(key, expected.get('patch_px', 1)), np.random.default_rng(0)
-        n = min(SAMPLES, expected['samples'])
-        masks = masker.batch(n, rng)
-        patch = expected.get('patch_px') or int(RANDOM.fullmatch(key)[3])
-        distance = avg_dist(masks[:AVG_DIST_SAMPLES], patch)
-        error = distance.std() * (2 / len(distance)) ** 0.5
-        assert abs(distance.mean() - expected['avgdist_px_mean_100']) < 5 * error, key
-        counts = masks.sum((1, 2))
-        frequency = masks.mean(0)
-        if 'masked_hist' in expected:
-            blockwise(expected, counts, frequency)
-        else:
-            assert list(masks.shape[1:]) == expected['mask_shape'], key
-            assert set(counts.tolist()) == set(expected['masked_tokens']), key
-            ratio = expected['realised_ratio']
-            assert masks.mean() == pytest.approx(ratio), key
-            spread = 5 * (ratio * (1 - ratio)) ** 0.5
-            assert abs(frequency - ratio).max() < spread / n**0.5, key
-            extremes = np.array([expected['per_token_freq_min'], expected['per_token_freq_max']])
-            assert abs(extremes - ratio).max() < spread / expected['samples'] ** 0.5, key
+def same_distance(expected, masks, patch) -> None:
+    distance = avg_dist(masks[:AVG_DIST_SAMPLES], patch)
+    error = distance.std() * (2 / len(distance)) ** 0.5
+    assert abs(distance.mean() - expected['avgdist_px_mean_100']) < 5 * error
 
 
-def blockwise(expected: dict[str, Any], counts: np.ndarray, frequency: np.ndarray) -> None:
-    """Mean and distribution of the counts, and the frequency of each cell."""
-    n, their_n = len(counts), expected['samples']
-    error = counts.std() * (1 / n + 1 / their_n) ** 0.5
-    assert abs(counts.mean() - expected['masked_mean']) <= 5 * error
-    theirs = np.zeros(frequency.size + 1)
+def same_histogram(expected, masks, patch) -> None:
+    theirs = np.zeros(masks[0].size + 1)
     for count, cases in expected['masked_hist'].items():
-        theirs[int(count)] = cases / their_n
-    close_shares(np.bincount(counts, minlength=len(theirs)) / n, theirs, n, their_n)
-    if expected.get('per_token_freq'):
-        close_shares(frequency, np.array(expected['per_token_freq']), n, their_n)
+        theirs[int(count)] = cases / expected['samples']
+    counts = np.bincount(masks.sum((1, 2)), minlength=len(theirs)) / len(masks)
+    close_shares(counts, theirs, len(masks), expected['samples'])
+
+
+def same_mean(expected, masks, patch) -> None:
+    counts = masks.sum((1, 2))
+    error = counts.std() * (1 / len(masks) + 1 / expected['samples']) ** 0.5
+    assert abs(counts.mean() - expected['masked_mean']) <= 5 * error
+
+
+def same_frequency(expected, masks, patch) -> None:
+    close_shares(
+        masks.mean(0), np.array(expected['per_token_freq']), len(masks), expected['samples']
+    )
+
+
+def same_shape(expected, masks, patch) -> None:
+    assert list(masks.shape[1:]) == expected['mask_shape']
+
+
+def same_tokens(expected, masks, patch) -> None:
+    assert set(masks.sum((1, 2)).tolist()) == set(expected['masked_tokens'])
+
+
+def same_ratio(expected, masks, patch) -> None:
+    ratio = expected['realised_ratio']
+    assert masks.mean() == pytest.approx(ratio)
+    spread = 5 * (ratio * (1 - ratio)) ** 0.5
+    assert abs(masks.mean(0) - ratio).max() < spread / len(masks) ** 0.5
+
+
+def same_extremes(expected, masks, patch) -> None:
+    ratio, samples = expected['realised_ratio'], expected['samples']
+    extremes = np.array([expected['per_token_freq_min'], expected['per_token_freq_max']])
+    assert abs(extremes - ratio).max() < 5 * (ratio * (1 - ratio) / samples) ** 0.5
+
+
+OF_ALL = {'avgdist_px_mean_100': same_distance}
+OF_BLOCKS = {
+    'masked_mean': same_mean, 'masked_hist': same_histogram, 'per_token_freq': same_frequency
+}  # fmt: skip
+OF_RANDOM = {
+    'mask_shape': same_shape, 'masked_tokens': same_tokens, 'realised_ratio': same_ratio,
+    'per_token_freq_min': same_extremes,
+}  # fmt: skip
+CHECKS = {**OF_ALL, **OF_BLOCKS, **OF_RANDOM}
+
+
+def checks(content: dict[str, dict[str, Any]]) -> list[str]:
+    """The generator's entry and what is compared of it."""
+    kinds = {key: OF_RANDOM if RANDOM.fullmatch(key) else OF_BLOCKS for key in content}
+    return [f'{key} {name}' for key, kind in kinds.items() for name in {**OF_ALL, **kind}]
+
+
+@lru_cache(maxsize=2)
+def masks_of(key: str, patch_px: int, samples: int) -> np.ndarray:
+    return masker_of(key, patch_px).batch(samples, np.random.default_rng(0))
+
+
+@pytest.mark.golden('mask_generator_stats', each=checks)
+def test_statistics(golden, field) -> None:
+    key, name = field.split(' ')
+    expected = golden[key]
+    if expected[name] is None:
+        pytest.skip(f'{field} is empty')
+    masks = masks_of(key, expected.get('patch_px', 1), min(SAMPLES, expected['samples']))
+    patch = expected.get('patch_px') or int(RANDOM.fullmatch(key)[3])
+    CHECKS[name](expected, masks, patch)
 
 
 class PythonDraws:

@@ -7,6 +7,7 @@ tools/dist_train.sh configs/downstream/segmentation/upernet_vit-b_beitv2-pre_160
 
 CKPT: a pre-training checkpoint, ours or the released one. Of a checkpoint that was fine-tuned on
 ImageNet-21K, layer_decay=0.85; reported 53.5.
+what differs from the release, and the switch back: docs/deviations.md
 """
 _base_ = [
     '../../_base_/models/upernet.py',
@@ -31,7 +32,8 @@ cross_entropy = dict(avg_non_ignore=False)
 
 sync_bn = 'torch'  # heads and pyramid; on one process the same as plain batch norm
 model = dict(
-    data_preprocessor=dict(size=size),
+    # Test pictures are not padded, as published: windows lie in the picture itself.
+    data_preprocessor=dict(size=size, test_cfg=None),
     backbone=dict(
         type='mim_backbones.MIMViT', arch='base', img_size=512, patch_size=16,
         # Maps of blocks as they are: no norm after any of them.

@@ -6,6 +6,7 @@ tools/dist_train.sh configs/downstream/segmentation/upernet_vit-l_beitv2-pre_160
     --cfg-options model.backbone.init_cfg.checkpoint=CKPT
 
 Of a checkpoint that was fine-tuned on ImageNet-21K, lr=3e-5; reported 57.5.
+what differs from the release, and the switch back: docs/deviations.md
 """
 _base_ = ['upernet_vit-b_beitv2-pre_160k_ade20k-512.py']
 protocol = dict(name='upernet-vit-l-beitv2')

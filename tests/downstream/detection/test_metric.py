@@ -1,9 +1,11 @@
+import copy
 import json
 
 import numpy as np
 import pytest
 import torch
 from pycocotools import mask as rle
+from pycocotools.cocoeval import COCOeval
 
 from downstream.detection.metric import InstanceAP, coco_entries, encode_masks
 from mim_backbones.errors import UserError
@@ -104,6 +106,32 @@ def test_ap_equals_mmdets_and_the_units(truth):
     assert 5 < found['box_mAP'] < 95
     for name, value in ours.units.observed().items():
         assert value == pytest.approx(found[name], abs=1e-9)
+
+
+def test_annotation_id_0_counts_in_ap_and_in_its_units(truth, tmp_path, capsys):
+    """pycocotools takes a match with annotation 0 for none; an id has no say in a score."""
+    path, kept = truth
+    content = json.loads(path.read_text())
+    found = {}
+    for first in (0, 1):
+        for number, annotation in enumerate(content['annotations'], first):
+            annotation['id'] = number
+        file = tmp_path / f'from_{first}.json'
+        file.write_text(json.dumps(content))
+        samples = noisy_predictions(kept)
+        metric = InstanceAP(str(file))
+        found[first] = run(metric, samples)
+        assert metric.units.observed() == pytest.approx(
+            {name: found[first][name] for name in metric.units.metrics}, abs=1e-9
+        )
+        truth_, entries = metric.truth, metric.entries['bbox']
+        evaluator = COCOeval(truth_, truth_.loadRes(copy.deepcopy(entries)), 'bbox')
+        evaluator.evaluate()
+        evaluator.accumulate()
+        evaluator.summarize()
+        lost = found[first]['box_mAP'] - 100 * evaluator.stats[0]
+        assert lost == pytest.approx(0, abs=1e-6) if first else lost > 0.1
+    assert found[0] == found[1]
 
 
 def test_perfect_predictions_score_100(truth):

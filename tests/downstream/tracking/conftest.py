@@ -6,7 +6,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from downstream.tracking.model import OneStreamTracker
 
@@ -52,18 +51,6 @@ def make_lasot(tmp_path) -> Callable[..., Path]:
 def lasot_root(tmp_path_factory) -> Path:
     """One LaSOT folder for the tests of a module that only read."""
     return write_lasot(tmp_path_factory.mktemp('lasot'))
-
-
-@pytest.fixture(scope='session')
-def golden(shared: Path) -> Callable[[str], list[dict]]:
-    """`golden('tracking_losses')`: every golden file of that family."""
-
-    def load(family: str) -> list[dict]:
-        files = sorted((shared / 'golden').glob(f'{family}*.pt'))
-        assert files, f'no golden/{family}*.pt under {shared}'
-        return [torch.load(file, weights_only=True) for file in files]
-
-    return load
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from downstream.tracking.crop import CropWindow, clip_box, cut, padding_mask, window_around
+from downstream.tracking.crop import CropWindow, cut, padding_mask, window_around
 from mim_backbones.errors import UserError
 
 
@@ -56,55 +56,3 @@ def test_labels_point_at_the_pixels_of_the_crop():
 def test_box_without_area():
     with pytest.raises(UserError, match='no area'):
         window_around(np.array([5, 5, 0, 7]), 2)
-
-
-# ------------------------------------------------------ OSTrack's own (golden/README.md, Tracking)
-
-
-@pytest.fixture
-def goldens(golden):
-    return golden('tracking_crop_decode')
-
-
-def test_golden_crops(goldens):
-    for golden in goldens:
-        image = golden['image'].numpy()
-        for case in golden['crops']:
-            window, size = window_around(case['box'].numpy(), case['factor']), case['output_size']
-            assert size / window.side == case['resize_factor']
-            crop = cut(image, window, size, published=True)
-            assert np.array_equal(crop, case['crop'].numpy())
-            mask = padding_mask(window, image.shape[:2], size, published=True)
-            assert np.array_equal(mask, case['att_mask'].numpy())
-        case = golden['no_resize']
-        window = window_around(case['box'].numpy(), 2)
-        assert np.array_equal(cut(image, window, window.side, True), case['crop'].numpy())
-
-
-def test_golden_labels(goldens):
-    for golden in goldens:
-        for case in golden['image_to_crop']:
-            size, side = case['crop_size'], round(case['crop_size'] / case['resize_factor'])
-            x, y, w, h = case['box_extract'].tolist()
-            window = CropWindow(0, 0, side, (x + w / 2, y + h / 2))
-            box = window.to_crop(case['box_in'].numpy(), size, published=True)
-            expected = case['box_out'].numpy() / (1 if case['normalize'] else size)
-            np.testing.assert_allclose(box, expected, rtol=1e-5)
-
-
-def test_golden_map_back_and_clip(goldens):
-    for golden in goldens:
-        for case in golden['map_back']:
-            x, y, w, h = case['state'].tolist()
-            side = case['search_size'] / case['resize_factor']
-            window = CropWindow(0, 0, side, (x + w / 2, y + h / 2))
-            cx, cy, w, h = case['pred_cxcywh_norm'].tolist()
-            box = window.to_image(np.array([cx - w / 2, cy - h / 2, w, h]), published=True)
-            np.testing.assert_allclose(box, case['mapped'].numpy(), rtol=1e-6)
-            clipped = clip_box(box, case['H'], case['W'])
-            np.testing.assert_allclose(clipped, case['clipped_margin10'].numpy(), rtol=1e-6)
-        height, width = golden['image'].shape[:2]
-        for case in golden['clip']:
-            box = case['box'].numpy()
-            assert np.array_equal(clip_box(box, height, width), case['out'].numpy())
-            assert np.array_equal(clip_box(box, height, width, 0), case['out_margin0'].numpy())

@@ -6,7 +6,6 @@ import torch
 from downstream.tracking.losses import (
     focal_loss,
     gaussian_heatmap,
-    gaussian_radius,
     tracking_losses,
 )
 
@@ -39,64 +38,3 @@ def test_losses_of_a_perfect_box_and_of_a_shifted_one():
     assert shifted['loss_giou'] == pytest.approx(2 * 2 / 3)
     assert shifted['loss_l1'] == pytest.approx(5 * 0.125)
     assert shifted['iou'] == pytest.approx(1 / 3)
-
-
-# ------------------------------------------------------ OSTrack's own (golden/README.md, Tracking)
-
-
-@pytest.fixture
-def goldens(golden):
-    return golden('tracking_losses')
-
-
-def test_golden_heatmaps_and_radius(goldens):
-    for golden in goldens:
-        for key in golden:
-            if key.startswith('heatmap_'):
-                heat = gaussian_heatmap(golden['gt_xywh_norm'], int(key.removeprefix('heatmap_')))
-                torch.testing.assert_close(heat, golden[key], rtol=1e-6, atol=1e-7)
-        radius = gaussian_radius(golden['radius_wh'])
-        torch.testing.assert_close(radius, golden['radius_float'], rtol=1e-5, atol=1e-6)
-        assert torch.equal(radius.floor().int(), golden['radius_int'])
-
-
-def test_golden_losses_and_gradients(goldens):
-    for golden in goldens:
-        score = golden['score_map'].requires_grad_()
-        predicted = golden['pred_cxcywh_norm'].requires_grad_()
-        weights = golden['loss_weights']
-        losses = tracking_losses(
-            score,
-            predicted[:, 0],
-            golden['gt_xywh_norm'],
-            focal_weight=weights['focal'],
-            giou_weight=weights['giou'],
-            l1_weight=weights['l1'],
-        )
-        total = losses['loss_focal'] + losses['loss_giou'] + losses['loss_l1']
-        for ours, theirs in (
-            (total, golden['total']),
-            (losses['loss_focal'] / weights['focal'], golden['focal_loss']),
-            (losses['loss_giou'] / weights['giou'], golden['giou_loss']),
-            (losses['loss_l1'] / weights['l1'], golden['l1_loss']),
-            (losses['iou'], golden['mean_iou']),
-        ):
-            torch.testing.assert_close(ours.double(), theirs.double(), rtol=1e-5, atol=1e-7)
-        total.backward()
-        torch.testing.assert_close(score.grad, golden['grad_score_map'], rtol=1e-4, atol=1e-6)
-        torch.testing.assert_close(predicted.grad, golden['grad_pred'], rtol=1e-4, atol=1e-6)
-
-
-def test_golden_focal_per_sample(goldens):
-    for golden in goldens:
-        heat = golden['heatmap_16']
-        counts = golden['per_sample_num_pos']
-        for i, expected in enumerate(golden['per_sample_focal']):
-            loss = focal_loss(golden['score_map'].detach()[i], heat[i : i + 1])
-            torch.testing.assert_close(loss, expected, rtol=1e-5, atol=0)
-            assert int((heat[i] == 1).sum()) == counts[i]
-        case = golden['no_positive']
-        heat = gaussian_heatmap(case['gt'], 16)
-        torch.testing.assert_close(heat, case['heatmap'], rtol=1e-6, atol=1e-7)
-        loss = focal_loss(case['score_map'][:, 0], heat)
-        torch.testing.assert_close(loss, case['focal'], rtol=1e-5, atol=0)

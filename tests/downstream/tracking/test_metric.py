@@ -5,8 +5,6 @@ from mmengine.evaluator import Evaluator
 from downstream.tracking.data import read_boxes
 from downstream.tracking.metric import (
     NORM_PRECISION_THRESHOLDS,
-    PRECISION_THRESHOLDS,
-    SUCCESS_THRESHOLDS,
     LasotMetric,
     dataset_scores,
     frame_errors,
@@ -83,106 +81,6 @@ def test_unknown_protocol():
         frame_errors(PREDICTED, TRUTH, protocol='vot')
 
 
-# ------------------------------------------------ published evaluators (golden/README.md, Tracking)
-
-PROTOCOL_OF = {'pytracking_head': 'pytracking', 'ostrack_fork': 'ostrack'}
-
-
-@pytest.fixture
-def goldens(golden):
-    return golden('tracking_lasot_metrics')
-
-
-def errors_of(sequence, protocol):
-    visible = sequence['target_visible']
-    return frame_errors(
-        sequence['pred'].numpy(),
-        sequence['gt'].numpy(),
-        None if visible is None else visible.numpy(),
-        protocol,
-    )
-
-
-def lasot(golden):
-    """Names of the sequences in LaSOT's convention; the files hold one of UAV123's too."""
-    return {name for name, one in golden['sequences'].items() if one['dataset'] == 'lasot'}
-
-
-def test_golden_thresholds(goldens):
-    for golden in goldens:
-        expected = golden['thresholds']
-        assert np.array_equal(SUCCESS_THRESHOLDS, expected['overlap'].numpy())
-        assert np.array_equal(PRECISION_THRESHOLDS, expected['center'].numpy())
-        assert np.array_equal(NORM_PRECISION_THRESHOLDS, expected['center_norm'].numpy())
-
-
-def test_golden_frames(goldens):
-    for golden in goldens:
-        for variant, sequences in golden['per_frame'].items():
-            for name in lasot(golden) & set(sequences):
-                expected = sequences[name]
-                errors = errors_of(golden['sequences'][name], PROTOCOL_OF[variant])
-                assert np.array_equal(errors.valid, expected['valid'].numpy())
-                for ours, key in (
-                    (errors.iou, 'iou'),
-                    (errors.centre_error, 'center_err'),
-                    (errors.norm_error, 'center_err_norm'),
-                ):
-                    np.testing.assert_allclose(ours, expected[key].numpy(), rtol=1e-9, atol=1e-12)
-
-
-def test_golden_curves_and_scores(goldens):
-    for golden in goldens:
-        checked = 0
-        for variant, expected in golden['expected'].items():
-            if variant.startswith('mmtracking') or variant.endswith('_exclude_invalid'):
-                continue  # other evaluators, listed for their distance to these
-            protocol = PROTOCOL_OF.get(variant, 'lasot_matlab')
-            rows = [i for i, name in enumerate(expected['per_sequence']) if name in lasot(golden)]
-            names = [list(expected['per_sequence'])[i] for i in rows]
-            curves = [
-                sequence_curves(errors_of(golden['sequences'][name], protocol)) for name in names
-            ]
-            for ours, key in (
-                ([curve.success for curve in curves], 'success_curves'),
-                ([curve.precision for curve in curves], 'precision_curves'),
-                ([curve.norm_precision for curve in curves], 'norm_precision_curves'),
-            ):
-                if key in expected:
-                    np.testing.assert_allclose(ours, expected[key].numpy()[rows], atol=1e-7)
-            for name, curve in zip(names, curves):
-                assert_scores(dataset_scores([curve], protocol), expected['per_sequence'][name])
-            assert_scores(dataset_scores(curves, protocol), expected['mean_lasot5'])
-            checked += 1
-        assert checked >= 3
-
-
-def assert_scores(ours, expected):
-    for name, key in (('AUC', 'auc'), ('P', 'prec20'), ('P_norm', 'norm_prec02')):
-        assert ours[name] == pytest.approx(float(expected[key]), rel=1e-5)
-
-
-def test_golden_error_cases(goldens):
-    for golden in goldens:
-        cases = {k: v for k, v in golden['error_cases'].items() if k.endswith('_lasot')}
-        assert cases
-        for case, outcome in cases.items():
-            what = case.rsplit('_', 1)[0]
-            predicted, truth = PREDICTED.copy(), TRUTH.copy()
-            if what == 'nan_prediction':
-                predicted[1] = np.nan
-            elif what == 'negative_size_prediction':
-                predicted[1, 2] = -1
-            elif what == 'nan_gt':
-                truth[1] = np.nan
-            else:
-                assert what == 'short_prediction'
-                predicted = predicted[:2]
-            assert outcome != 'ok'
-            with pytest.raises(UserError):
-                frame_errors(predicted, truth, None, 'pytracking')
-
-
 # ------------------------------------------------ the metric of the Runner's test loop
 
 
@@ -211,3 +109,14 @@ def test_the_metric_scores_tracks_and_writes_them(make_model, lasot_root, tmp_pa
 def test_unknown_protocol_of_the_metric():
     with pytest.raises(UserError, match="protocol='vot'"):
         LasotMetric(protocol='vot')
+
+
+def test_a_frame_at_the_threshold_counts_as_the_evaluators_round_it():
+    """Centres 10 and 0 px apart, 0.2 of the truth's width: each is divided, then subtracted."""
+    truth = np.array([[335.0, 77, 50, 170]] * 2)
+    predicted = np.array([[335.0, 77, 50, 170], [318, 68, 64, 188]])
+    errors = frame_errors(predicted, truth)
+    # (318 + 31.5) / 50 = 6.99 and (335 + 24.5) / 50 = 7.19, whose difference is not quite 0.2
+    assert errors.norm_error[1] == 7.19 - 6.99 == 0.20000000000000018
+    assert errors.norm_error[1] > NORM_PRECISION_THRESHOLDS[20] == 10 / 50
+    assert sequence_curves(errors).norm_precision[20] == 0.5

@@ -1,6 +1,7 @@
 import pytest
 import torch.nn as nn
 
+from mim_backbones.backbones.swin import MIMSwin
 from mim_backbones.backbones.vit import MIMViT
 from mim_backbones.training.layer_decay import LayerDecayConstructor, group_table, parameter_groups
 
@@ -35,6 +36,19 @@ def test_frozen_parameters_are_left_out_and_backbone_rates_scale() -> None:
     assert found['backbone.blocks.1.attn.qkv.weight'] == pytest.approx(0.1)
     assert found['head.bias'] == 1.0
     assert 'head.bias' in group_table(groups)
+
+
+def test_a_part_within_a_name_can_be_decayed() -> None:
+    size = {'embed_dim': 8, 'depths': (1, 1), 'num_heads': (1, 1)}
+    swin = MIMSwin(size, img_size=32, window_size=2, version=2)
+    groups = parameter_groups(swin, 1.0, 0.05, decayed=['cpb_mlp', 'logit_scale'])
+    decay = {name: g['weight_decay'] for g in groups for name in g['names']}
+    continuous = {name for name in decay if 'cpb_mlp' in name or 'logit_scale' in name}
+    assert {name for name in continuous if not decay[name]} == {
+        f'layers.{stage}.blocks.0.attn.cpb_mlp.0.bias' for stage in (0, 1)
+    }
+    groups = parameter_groups(swin, 1.0, 0.05)
+    assert all(g['weight_decay'] == 0 for g in groups for n in g['names'] if n in continuous)
 
 
 def test_the_constructor_builds_the_wrapper_and_refuses_unknown_keys() -> None:

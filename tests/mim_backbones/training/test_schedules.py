@@ -53,6 +53,15 @@ def test_the_switches_of_released_simmim() -> None:
     assert own == [pytest.approx(pair) for pair in ([0.1, 0.05], [0.55, 0.275], [1.0, 0.5])]
 
 
+def test_the_peak_within_the_warm_up() -> None:
+    # W = 3 updates from 0.1 to 1 and the peak once more; the cosine of 4 updates follows.
+    four = {**COSINE, 'warmup': 3, 'end': 7}
+    early = [rate for (rate,) in curve(5, peak_in_warmup=True, **four)]
+    assert early == pytest.approx([0.1, 0.55, 1.0, 1.0, 0.2 + 0.8 * 0.853553], abs=1e-6)
+    single = [rate for (rate,) in curve(2, peak_in_warmup=True, **{**COSINE, 'warmup': 1})]
+    assert single == pytest.approx([0.1, 1.0])
+
+
 def test_milestones_count_from_the_start_and_epochs_become_iterations() -> None:
     found = curve(
         10, type='WarmupMultiStepLR', milestones=[2, 4], gamma=0.1, warmup=1, end=5,

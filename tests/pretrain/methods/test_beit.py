@@ -100,7 +100,7 @@ def test_another_tokenizer_is_refused_on_loading() -> None:
 
 def test_start() -> None:
     torch.manual_seed(0)
-    method = model()
+    method = model(cls_start='beit')
     method.requires_grad_(False)
     weights = {n: p for n, p in method.named_parameters() if p.ndim > 1 and 'table' not in n}
     assert max(p.abs().max() for p in weights.values()) <= 0.02
@@ -116,8 +116,8 @@ def test_start() -> None:
     assert method.cls_pt_layers[0].mlp.fc1.bias.abs().max() == 0
 
 
-def test_published_start_of_the_cls_blocks() -> None:
-    block = model(cls_start='published').cls_pt_layers[0].requires_grad_(False)
+def test_by_default_the_cls_blocks_start_as_published() -> None:
+    block = model().cls_pt_layers[0].requires_grad_(False)
     # torch.nn.Linear: uniform in +-1 / sqrt(fan in); block 3 of the whole stack.
     assert block.mlp.fc1.weight.abs().max() == pytest.approx(32**-0.5, rel=0.02)
     assert block.mlp.fc1.bias.abs().max() > 0.1
@@ -172,7 +172,7 @@ def tokens_at(size: int) -> dict:
     (dict(target=dict(type='PixelTarget')), 'PixelTarget gives pixels on a 32x32 grid; BEiTv2'),
     (dict(target=dict(tokens_at(16), stride=16)), 'gives a 4x4 grid, MIMViT has 2x2 tokens'),
     (dict(target=dict(type='ColourBins', reduce=8, bins=2), early_layers=5), r'5 is not in 1\.\.4'),
-    (dict(cls_start='zeros'), "cls_start='zeros'; known: beit, published"),
+    (dict(cls_start='zeros'), "cls_start='zeros'; known: published, beit"),
     (dict(backbone={**BACKBONE, 'cls_token': False}), 'cls_token=True'),
     (dict(target=dict(tokens_at(16), precision='fp8')), "precision 'fp8'; known: fp32, same"),
 ])  # fmt: skip

@@ -67,6 +67,16 @@ def test_normalising_forgets_scale_and_shift_and_flat_regions_are_zero() -> None
     assert flat.abs().max() < 1e-6
 
 
+def test_released_precision_loses_flat_regions_and_nothing_else() -> None:
+    image = torch.rand(1, 3, 40, 40)
+    exact, released = (NormalisedTarget(7, precision=p) for p in ('float64', 'float32'))
+    torch.testing.assert_close(released(image).values, exact(image).values, atol=1e-4, rtol=0)
+    pale = 0.95 + 1e-5 * torch.rand(1, 3, 40, 40)
+    assert (released(pale).values - exact(pale).values).abs().max() > 1e-3
+    back = released.pixels(released(pale).values, pale)
+    torch.testing.assert_close(back, pale, atol=1e-6, rtol=0)
+
+
 def test_eight_bins_by_hand() -> None:
     levels = torch.tensor([0, 31, 32, 128, 255]) / 255
     ids = ColourBins(bins=8)(levels.view(1, 1, 1, 5).expand(1, 3, 1, 5)).values
@@ -151,6 +161,7 @@ def test_pixels_of_the_true_target_are_the_image() -> None:
 
 @pytest.mark.parametrize(('make', 'message'), [
     (lambda: NormalisedTarget(window=46), 'odd'),
+    (lambda: NormalisedTarget(precision='half'), 'known: float64, float32'),
     (lambda: ColourBins(bins=1), 'at least 2'),
     (lambda: ColourClusters(0), 'palette=0; give a file'),
     (lambda: ColourClusters(-1), 'palette=-1; give a file'),
