@@ -22,7 +22,7 @@ from mim_backbones.backbones.archs import HieraSize, hiera_size
 from mim_backbones.backbones.base import MIMBackbone, grid_of
 from mim_backbones.backbones.layers.block import rising_rates, shrink_outputs
 from mim_backbones.backbones.layers.hiera_block import HieraBlock, from_units, to_units
-from mim_backbones.backbones.layers.pos_embed import resize_pos_embed
+from mim_backbones.backbones.layers.pos_embed import Resize, resize_pos_embed
 from mim_backbones.backbones.layers.tokens import take, to_map, visible_indices
 from mim_backbones.backbones.position_tables import fit_positions
 from mim_backbones.registry import MODELS
@@ -39,6 +39,8 @@ class MIMHiera(MIMBackbone):
     Args:
         arch: a name of `archs.HIERA` or a dict with embed_dim, depths, num_heads (of stage 0).
         img_size: side (or (H, W)) the position table is made for; others work at run time.
+        pos_resize: how the position table goes to other grids, arguments of
+            `layers.pos_embed.Resize`; bicubic without antialias by default.
         q_pool: how many stages start with pooling: 3 gives strides 4, 8, 16, 32, and 2 (masked
             pre-training of MAE-Lite) 4, 8, 16, 16.
         out_indices: stages whose output `forward` returns.
@@ -60,6 +62,7 @@ class MIMHiera(MIMBackbone):
         arch: str | HieraSize = 'base',
         img_size: int | Grid = 224,
         in_channels: int = 3,
+        pos_resize: dict | None = None,
         q_pool: int = 3,
         out_indices: Sequence[int] = (0, 1, 2, 3),
         mask_token: bool = False,
@@ -80,6 +83,7 @@ class MIMHiera(MIMBackbone):
         self.stride = self.patch_size * 2**q_pool
         rows, columns = grid_of('MIMHiera', img_size, self.mask_size)
         self.grid: Grid = (rows * UNIT, columns * UNIT)
+        self.pos_resize = Resize(**pos_resize or {})
         self.q_pool = q_pool
         self.embed_dim = size['embed_dim']
         self.depths = tuple(size['depths'])
@@ -215,7 +219,7 @@ class MIMHiera(MIMBackbone):
             self._check_mask(mask, (grid[0] // UNIT, grid[1] // UNIT))
             token = self.mask_token.to(units.dtype)
             units = torch.where(mask.flatten(1)[..., None, None, None], token, units)
-        positions = resize_pos_embed(self.pos_embed, self.grid, grid, num_prefix=0)
+        positions = resize_pos_embed(self.pos_embed, self.grid, grid, 0, self.pos_resize)
         units = units + to_units(to_map(positions, grid, 0), UNIT)
         units = units if keep is None else take(units, keep)
         return units, (grid[0] // UNIT, grid[1] // UNIT)
@@ -255,11 +259,16 @@ class MIMHiera(MIMBackbone):
         yield from self.blocks[: sum(self.depths[: self.frozen_stages])]
 
     def fit_state(
-        self, state: dict[str, Tensor], source_grid: Grid | None = None
+        self,
+        state: dict[str, Tensor],
+        source_grid: Grid | None = None,
+        how: Resize | None = None,
     ) -> tuple[dict[str, Tensor], dict[str, str]]:
         """Resize the position table of a state dict to this backbone; {key: 'from -> to'}.
 
-        source_grid: token grid (H, W) of the table in `state`; None: square.
+        Args:
+            source_grid: token grid (H, W) of the table in `state`; None: square.
+            how: it goes to another grid; None: as this backbone's own does.
 
         Raises:
             ValueError: a table that fits no grid.
@@ -267,7 +276,7 @@ class MIMHiera(MIMBackbone):
         table = state.get('pos_embed')
         if table is None:
             return state, {}
-        fitted = fit_positions(table, self.grid, 0, source_grid)
+        fitted = fit_positions(table, self.grid, 0, source_grid, how or self.pos_resize)
         if fitted.shape == table.shape:
             return {**state, 'pos_embed': fitted}, {}
         change = f'{tuple(table.shape)} -> {tuple(fitted.shape)}'

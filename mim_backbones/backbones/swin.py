@@ -17,7 +17,7 @@ from mim_backbones.backbones.archs import SwinSize, swin_size
 from mim_backbones.backbones.base import MIMBackbone, check_option, grid_of
 from mim_backbones.backbones.layers.block import rising_rates
 from mim_backbones.backbones.layers.patches import PatchMerging, SwinPatchEmbed
-from mim_backbones.backbones.layers.pos_embed import resize_pos_embed
+from mim_backbones.backbones.layers.pos_embed import Resize, resize_pos_embed
 from mim_backbones.backbones.layers.swin_block import SwinBlock, SwinStage
 from mim_backbones.backbones.layers.windows import Grid, WindowPlan, plan_windows
 from mim_backbones.backbones.position_tables import fit_swin_tables
@@ -43,8 +43,11 @@ class MIMSwin(MIMBackbone):
         output_norm: 'final' (`norm` after the last stage), 'each' (`norm0`, `norm1`, ... after
             every returned stage) or 'none'. Default: 'each' when several stages are returned.
         pretrained_window_sizes: V2 only, the window of each stage in pre-training, which
-            normalises the offsets of the continuous bias; 0 stands for this backbone's own.
+            normalises the offsets of the continuous bias; 0 stands for the window that is run,
+            which an image's size decides. Default: those of `img_size`.
         absolute_pos_embed: whether a learned position is added to each patch.
+        pos_resize: how it goes to other grids, arguments of `layers.pos_embed.Resize`; bicubic
+            without antialias by default.
         mask_token: whether the vector that replaces hidden tokens exists (pre-training).
         drop_path_rate: rate of the last block; rises linearly from 0.
         frozen_stages: -1 nothing; 0 the embedding; n the embedding and the first n stages.
@@ -67,6 +70,7 @@ class MIMSwin(MIMBackbone):
         output_norm: str | None = None,
         pretrained_window_sizes: Sequence[int] | None = None,
         absolute_pos_embed: bool = False,
+        pos_resize: dict | None = None,
         patch_norm: bool = True,
         qkv_bias: bool = True,
         mask_token: bool = False,
@@ -96,6 +100,7 @@ class MIMSwin(MIMBackbone):
         self.window_size = window_size
         self.stride = patch_size * 2 ** (len(self.depths) - 1)
         self.grid: Grid = grid_of('MIMSwin', img_size, patch_size)
+        self.pos_resize = Resize(**pos_resize or {})
         self.out_indices = tuple(i % len(self.depths) for i in out_indices)
         widths = [self.embed_dim * 2**s for s in range(len(self.depths))]
         self.num_features = tuple(widths[s] for s in self.out_indices)
@@ -114,12 +119,12 @@ class MIMSwin(MIMBackbone):
         drop_path = iter(rising_rates(drop_path_rate, self.depth))
         self.layers = nn.ModuleList()
         for stage, plan in enumerate(self._plans(self.grid)):
-            pretrained = pretrained_window_sizes[stage] if pretrained_window_sizes else 0
+            pretrained = pretrained_window_sizes[stage] if pretrained_window_sizes else plan.size
             blocks = [
                 SwinBlock(
                     widths[stage],
                     self.num_heads[stage],
-                    pretrained or plan.size,
+                    pretrained,
                     shifted=i % 2 == 1,
                     version=version,
                     mlp_ratio=mlp_ratio,
@@ -189,7 +194,9 @@ class MIMSwin(MIMBackbone):
             x = torch.where(mask[..., None], self.mask_token.to(x.dtype), x)
         if self.absolute_pos_embed is not None:
             grid = (x.shape[1], x.shape[2])
-            positions = resize_pos_embed(self.absolute_pos_embed, self.grid, grid, 0)
+            positions = resize_pos_embed(
+                self.absolute_pos_embed, self.grid, grid, 0, self.pos_resize
+            )
             x = x + positions.unflatten(1, grid).to(x.dtype)
         return x
 
@@ -294,16 +301,22 @@ class MIMSwin(MIMBackbone):
         return super().fresh_parameters() | (norms if self.output_norm == 'each' else set())
 
     def fit_state(
-        self, state: dict[str, Tensor], source_grid: Grid | None = None
+        self,
+        state: dict[str, Tensor],
+        source_grid: Grid | None = None,
+        how: Resize | None = None,
     ) -> tuple[dict[str, Tensor], dict[str, str]]:
         """Resize the position tables of a state dict to this backbone; {key: 'from -> to'}.
 
-        source_grid: patch grid (H, W) of its absolute positions; None: square.
+        Args:
+            source_grid: patch grid (H, W) of its absolute positions; None: square.
+            how: they go to another grid; None: as this backbone's own do.
 
         Raises:
             ValueError: a shape differs and is no position table's.
         """
-        return fit_swin_tables(state, self.state_dict(), self.grid, source_grid)
+        how = how or self.pos_resize
+        return fit_swin_tables(state, self.state_dict(), self.grid, source_grid, how)
 
 
 def to_map(x: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from mim_backbones.backbones.archs import ViTSize, vit_size
 from mim_backbones.backbones.base import TOKENS, MIMBackbone, check_option, grid_of
 from mim_backbones.backbones.layers.block import Block, rising_rates, shrink_outputs
 from mim_backbones.backbones.layers.patches import PatchEmbed
-from mim_backbones.backbones.layers.pos_embed import resize_pos_embed, sincos_pos_embed
+from mim_backbones.backbones.layers.pos_embed import Resize, resize_pos_embed, sincos_pos_embed
 from mim_backbones.backbones.layers.rel_pos_bias import RelPosBias
 from mim_backbones.backbones.layers.tokens import pool_tokens, take, to_map, visible_indices
 from mim_backbones.backbones.position_tables import fit_vit_tables
@@ -41,6 +41,10 @@ class MIMViT(MIMBackbone):
         out_indices: blocks whose output `forward` returns; negative counts from the end.
         pos_embed: 'learned', 'sincos' (fixed, MAE: column first), 'sincos-row-first' (fixed,
             MoCo v3) or 'none'.
+        pos_embed_size: side (or (H, W)) of the images that table is made for, where it is not
+            img_size (ViTDet keeps its pre-training's and resizes it in every pass).
+        pos_resize: how it goes to other grids, arguments of `layers.pos_embed.Resize`; bicubic
+            without antialias by default.
         rel_pos_bias: 'none', 'shared' (one table for all blocks) or 'per_block'.
         cls_token: whether a CLS token is put first.
         num_registers: register tokens after CLS, without positions (DINOv2).
@@ -70,6 +74,8 @@ class MIMViT(MIMBackbone):
         in_channels: int = 3,
         out_indices: Sequence[int] = (-1,),
         pos_embed: str = 'learned',
+        pos_embed_size: int | Grid | None = None,
+        pos_resize: dict | None = None,
         rel_pos_bias: str = 'none',
         cls_token: bool = True,
         num_registers: int = 0,
@@ -107,6 +113,8 @@ class MIMViT(MIMBackbone):
         self.num_heads = size['num_heads']
         self.patch_size = self.mask_size = self.stride = patch_size
         self.grid: Grid = grid_of('MIMViT', img_size, patch_size)
+        self.pos_grid: Grid = grid_of('MIMViT', pos_embed_size or img_size, patch_size)
+        self.pos_resize = Resize(**pos_resize or {})
         self.out_indices = tuple(i % self.depth for i in out_indices)
         self.num_features = (self.embed_dim,) * len(self.out_indices)
         self.num_cls = int(cls_token)  # also the rows of pos_embed before the patches'
@@ -314,16 +322,16 @@ class MIMViT(MIMBackbone):
         """(1, cls + N, D), or zeros of shape (1, cls + 1, 1) when there are none."""
         if self.pos_embed is None:
             return self.patch_embed.proj.weight.new_zeros(1, self.num_cls + 1, 1)
-        return resize_pos_embed(self.pos_embed, self.grid, grid, self.num_cls)
+        return resize_pos_embed(self.pos_embed, self.pos_grid, grid, self.num_cls, self.pos_resize)
 
     def _make_pos_embed(self, kind: str) -> nn.Parameter | None:
         if kind == 'none':
             return None
         if kind != 'learned':
             x_first = kind == 'sincos'
-            table = sincos_pos_embed(self.embed_dim, self.grid, self.num_cls, x_first)
+            table = sincos_pos_embed(self.embed_dim, self.pos_grid, self.num_cls, x_first)
             return nn.Parameter(table, requires_grad=False)
-        count = self.num_cls + self.grid[0] * self.grid[1]
+        count = self.num_cls + self.pos_grid[0] * self.pos_grid[1]
         return nn.Parameter(trunc_normal_(torch.zeros(1, count, self.embed_dim), std=0.02))
 
     def _draw_weights(self) -> None:
@@ -361,16 +369,29 @@ class MIMViT(MIMBackbone):
             yield self.rel_pos_bias  # every frozen block reads it
 
     def fit_state(
-        self, state: dict[str, Tensor], source_grid: Grid | None = None
+        self,
+        state: dict[str, Tensor],
+        source_grid: Grid | None = None,
+        how: Resize | None = None,
     ) -> tuple[dict[str, Tensor], dict[str, str]]:
         """Fit the position tables of a state dict to this backbone; {key: 'from -> to'}.
 
-        source_grid: patch grid of the tables in `state`; None: square.
+        Args:
+            source_grid: patch grid of the tables in `state`; None: square.
+            how: absolute positions go to another grid; None: as this backbone's own do.
 
         Raises:
             ValueError: a table that fits no grid.
         """
-        return fit_vit_tables(state, self.state_dict(), self.grid, self.num_cls, source_grid)
+        return fit_vit_tables(
+            state,
+            self.state_dict(),
+            self.grid,
+            self.num_cls,
+            source_grid,
+            self.pos_grid,
+            how or self.pos_resize,
+        )
 
     def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:
         """Embeddings 0, block i is i + 1, everything else (norm, shared bias) the last depth."""

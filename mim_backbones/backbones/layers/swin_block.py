@@ -17,7 +17,7 @@ class SwinBlock(nn.Module):
     Args:
         dim: width C.
         num_heads: attention heads.
-        window_size: window side of the bias table (V1) or of pre-training (V2).
+        window_size: window side of the bias table (V1) or of pre-training (V2; 0: as run).
         shifted: whether this block shifts the windows.
         version: 1 or 2.
     """

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from mim_backbones.backbones.archs import VIT, vit_size
+from mim_backbones.backbones.layers.pos_embed import Grid
 from mim_backbones.backbones.layers.rel_pos_bias import CLS_ROWS
 from mim_backbones.backbones.position_tables import SHARED
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
@@ -14,6 +15,7 @@ from mim_backbones.checkpoints.shapes.hints import Hints, give, named_arch, requ
 
 State = dict[str, Tensor]
 DEFAULT_SIDE = 224
+DEFAULT_EPS = 1e-6
 REQUIRED = {  # name -> number of axes
     'patch_embed.proj.weight': 4,
     'blocks.0.norm1.weight': 1,
@@ -50,6 +52,9 @@ def vit_arguments(state: State, hints: Hints) -> dict[str, Any]:
     config['final_norm'] = 'norm.weight' in state
     if 'fc_norm.weight' in state:
         config['fc_norm'] = True
+    eps = hints.said.get('timm.norm_eps', DEFAULT_EPS)
+    if eps != DEFAULT_EPS:
+        config['norm_eps'] = eps
     config.update({key: value for key, value in hints.implied.items() if key != 'num_heads'})
     return config
 
@@ -118,15 +123,15 @@ def likely_heads(width: int, depth: int, hints: Hints) -> int:
 def position_options(state: State, patch: int, depth: int, hints: Hints) -> dict[str, Any]:
     """Grid, kinds of positions and windows."""
     options: dict[str, Any] = {'pos_embed': 'learned' if 'pos_embed' in state else 'none'}
-    grid = None
-    if 'pos_embed' in state:
+    grid = hints.grid
+    if 'pos_embed' in state and grid is None:
         side = isqrt(state['pos_embed'].shape[1])
         grid = (side, side)
     tables = [key for key in state if key.endswith('relative_position_bias_table')]
     if tables:
         options['rel_pos_bias'] = 'shared' if SHARED in state else 'per_block'
         side = (isqrt(len(state[tables[0]]) - CLS_ROWS * ('cls_token' in state)) + 1) // 2
-        grid = (side, side)
+        grid = hints.grid or (side, side)
     axes = {
         int(key.split('.')[1]): ((len(value) + 1) // 2, (len(state[f'{key[:-1]}w']) + 1) // 2)
         for key, value in state.items()
@@ -135,18 +140,23 @@ def position_options(state: State, patch: int, depth: int, hints: Hints) -> dict
     if axes:
         options['decomposed_rel_pos'] = True
         window = min(axes.values())
-        grid = max(axes.values())
+        stored, grid = grid, max(axes.values())
+        if stored is not None and stored != grid:
+            # Resized once, from the stored table, to whatever grid is run.
+            options['pos_embed_size'] = pixels(stored, patch)
         if window != grid:
             options['window_size'] = window[0]
             options['global_blocks'] = tuple(i for i in range(depth) if axes.get(i) == grid)
     said = hints.img_size()
-    if said and grid and not axes and fits(state, said, patch):
+    if said and grid and not axes and not hints.grid and fits(state, said, patch):
         grid = (said[0] // patch, said[1] // patch)
-    pixels = (DEFAULT_SIDE, DEFAULT_SIDE) if grid is None else (grid[0] * patch, grid[1] * patch)
-    if grid is None:
-        pixels = (DEFAULT_SIDE // patch * patch,) * 2
-    options['img_size'] = pixels[0] if pixels[0] == pixels[1] else pixels
+    options['img_size'] = pixels(grid or (DEFAULT_SIDE // patch,) * 2, patch)
     return options
+
+
+def pixels(grid: Grid, patch: int) -> int | Grid:
+    """Side (or (H, W)) of an image of `grid` patches."""
+    return grid[0] * patch if grid[0] == grid[1] else (grid[0] * patch, grid[1] * patch)
 
 
 def fits(state: State, said: tuple[int, int], patch: int) -> bool:
