@@ -15,12 +15,15 @@ class PatchEmbed(nn.Module):
         patch_size: side of a patch in pixels.
         in_channels: channels of the image.
         embed_dim: width D of a token.
+        bias: whether the projection has one.
     """
 
-    def __init__(self, patch_size: int, in_channels: int, embed_dim: int) -> None:
+    def __init__(
+        self, patch_size: int, in_channels: int, embed_dim: int, bias: bool = True
+    ) -> None:
         super().__init__()
         self.patch_size = patch_size
-        self.proj = nn.Conv2d(in_channels, embed_dim, patch_size, patch_size)
+        self.proj = nn.Conv2d(in_channels, embed_dim, patch_size, patch_size, bias=bias)
 
     def forward(self, image: Tensor) -> Tensor:
         """image (B, C, H, W) -> tokens (B, D, ceil(H/p), ceil(W/p))."""

@@ -33,6 +33,9 @@ FAMILIES = {
     'vitdet': lambda: vit(
         cls_token=False, window_size=3, global_blocks=(1,), decomposed_rel_pos=True
     ),
+    'vit-eva02': lambda: vit(rope='eva02', mlp='swiglu', mlp_norm=True),
+    'vit-eva02-det': lambda: vit(rope='eva02', cls_token=False, window_size=3, global_blocks=(1,)),
+    'vit-dinov3': lambda: vit(rope='dinov3', pos_embed='none', num_registers=4),
     'swin': lambda: swin(),
     'swin-dense': lambda: swin(out_indices=(0, 1, 2, 3)),
     'swin-positions': lambda: swin(absolute_pos_embed=True, out_indices=(1, 3)),
@@ -90,7 +93,7 @@ def test_a_mask_wants_an_image_of_whole_cells(family: str) -> None:
         backbone.forward_tokens(image, mask)
 
 
-@pytest.mark.parametrize('family', ['vit', 'vit-registers', 'hiera', 'hiera-q2'])
+@pytest.mark.parametrize('family', ['vit', 'vit-registers', 'vit-dinov3', 'hiera', 'hiera-q2'])
 def test_visible_cells_are_those_of_the_image(family: str) -> None:
     backbone = FAMILIES[family]()
     cell = backbone.mask_size

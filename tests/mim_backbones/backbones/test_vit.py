@@ -14,7 +14,17 @@ VARIANTS = {
     'vitdet': dict(cls_token=False, window_size=3, global_blocks=(1,), decomposed_rel_pos=True),
     'dinov2': dict(num_registers=4, layer_scale=1e-5),
     'no-norm': dict(final_norm=False, qkv_bias='none'),
-}
+    'clip': dict(norm_pre=True, patch_bias=False, act='quick_gelu', norm_eps=1e-5),
+    'siglip': dict(cls_token=False, act='gelu_tanh'),
+    'eva02': dict(
+        mlp='swiglu', mlp_ratio=8 / 3, mlp_norm=True, attn_norm=True, qkv_bias='qv', rope='eva02',
+        final_norm=False,
+    ),
+    'eva02-det': dict(cls_token=False, window_size=3, global_blocks=(1,), rope='eva02'),
+    'dinov3': dict(
+        pos_embed='none', num_registers=4, layer_scale=1e-5, rope='dinov3', qk_norm=True
+    ),
+}  # fmt: skip
 
 
 def make(**options) -> MIMViT:
@@ -175,6 +185,13 @@ def test_frozen_stages_stay_frozen_in_training_mode() -> None:
         (dict(arch={'embed_dim': 32}), 'dict of embed_dim'),
         (dict(window_size=2), 'CLS'),
         (dict(img_size=36), 'not a multiple of 8'),
+        (dict(act='swish'), 'known: gelu, gelu_tanh'),
+        (dict(mlp='glu'), 'known: plain, swiglu'),
+        (dict(rope='rotary'), 'known: none, eva02, dinov3, or a dict'),
+        (dict(rope=dict(theta=100.0, period=2)), 'period'),
+        (dict(rope=dict(theta=100.0, pairs='thirds')), 'neighbours or halves'),
+        (dict(rope='dinov3', decomposed_rel_pos=True), 'exclude each other'),
+        (dict(arch={**TINY, 'embed_dim': 36}, rope='eva02'), 'heads of 18 channels'),
         (dict(num_registers=2, rel_pos_bias='shared'), 'no relative positions'),
         (dict(window_size=2, cls_token=False, rel_pos_bias='shared'), 'decomposed'),
     ],
