@@ -77,6 +77,36 @@ def test_visible_tokens_equal_all_tokens_when_nothing_is_hidden() -> None:
     torch.testing.assert_close(maps, backbone(image)[0])
 
 
+def test_kept_tokens_turn_with_their_place() -> None:
+    backbone = make(**VARIANTS['dinov3']).eval()
+    image = torch.randn(2, 3, 32, 32)
+    keep = torch.stack([torch.randperm(16) for _ in range(2)])
+    tokens = backbone.forward_visible(image, keep=keep)[:, backbone.num_prefix :]
+    expected = backbone(image)[0].flatten(2).transpose(1, 2)
+    expected = expected.gather(1, keep[..., None].expand(-1, -1, 32))
+    torch.testing.assert_close(tokens, expected)
+
+
+def test_a_window_of_rotary_blocks_is_an_image_of_its_own() -> None:
+    options = dict(cls_token=False, rope='eva02', pos_embed='none')
+    windowed = MIMViT(TINY, img_size=32, patch_size=8, window_size=2, **options).eval()
+    plain = MIMViT(TINY, img_size=16, patch_size=8, **options).eval()
+    plain.load_state_dict(windowed.state_dict())
+    image = torch.randn(1, 3, 32, 32)
+    torch.testing.assert_close(
+        windowed(image)[0][..., :2, 2:], plain(image[..., :16, 16:])[0], atol=1e-5, rtol=1e-4
+    )
+
+
+def test_images_joined_turn_each_from_its_own_corner() -> None:
+    backbone = MIMViT(TINY, img_size=32, patch_size=8, rope='eva02', pos_embed='none').eval()
+    tokens = backbone.embed_patches(torch.randn(1, 3, 16, 24))
+    once = backbone.encode(tokens, [(2, 3)])
+    # Twice the same tokens at the same places: every key has a double, so softmax is unchanged.
+    twice = backbone.encode(torch.cat([tokens, tokens], dim=1), [(2, 3), (2, 3)])
+    torch.testing.assert_close(twice, torch.cat([once, once], dim=1))
+
+
 def test_visible_tokens_want_equal_counts_and_no_relative_positions() -> None:
     image, mask = torch.randn(2, 3, 32, 32), torch.zeros(2, 4, 4, dtype=torch.bool)
     with pytest.raises(ValueError, match='forward_visible: tokens that form no grid'):
