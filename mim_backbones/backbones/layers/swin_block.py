@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from timm.layers import DropPath
 from torch import Tensor
 
-from mim_backbones.backbones.layers.block import Mlp
+from mim_backbones.backbones.layers.mlp import Mlp
 from mim_backbones.backbones.layers.patches import PatchMerging
 from mim_backbones.backbones.layers.window_attention import CosineWindowAttention, WindowAttention
 from mim_backbones.backbones.layers.windows import Grid, WindowPlan, padded_grid, shift_mask
