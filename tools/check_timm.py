@@ -148,7 +148,9 @@ def difference(backbone: Any, model: Any, image: Any) -> float:
 
     with torch.no_grad():
         expected = theirs(model, image)
-        height, width = (side // backbone.patch_size * backbone.patch_size for side in image.shape[2:])
+        height, width = (
+            side // backbone.patch_size * backbone.patch_size for side in image.shape[2:]
+        )
         found = ours(backbone.eval(), image[..., :height, :width], len(expected))
     if len(found) != len(expected) or any(a.shape != b.shape for a, b in zip(found, expected)):
         return float('inf')

@@ -58,7 +58,11 @@ def by_shape(model: Model) -> Iterator[str]:
     scaled, qv = f'{block}gamma_1' in state, f'{block}attn.q_bias' in state
     relative = any('relative_position' in key or 'rel_pos' in key for key in state)
     ours = model.record is not None or 'register_tokens' in state
-    if not ours and not relative and (scaled and not qv or 'reg_token' in state and (scaled or qv)):
+    if (
+        not ours
+        and not relative
+        and ((scaled and not qv) or ('reg_token' in state and (scaled or qv)))
+    ):
         yield f'blocks as of DINOv3 and other ViTs with rotary positions ({block}gamma_1)'
     norm = f'{block}norm1.'
     if f'{norm}weight' in state and f'{norm}bias' not in state:

@@ -78,7 +78,7 @@ def is_swin(model: Model) -> bool:
 
 
 def as_classified(model: Model) -> dict[str, str]:
-    """mmpretrain's classifiers do not pad small maps; a backbone alone does not tell whose it is."""
+    """mmpretrain's classifiers do not pad small maps; a backbone alone tells nothing."""
     return {'small_maps': 'shrink'} if model.beside(r'(^|\.)head\.') else {}
 
 

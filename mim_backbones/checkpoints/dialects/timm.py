@@ -48,7 +48,9 @@ def prefix_rows(rows: int, first: int, count: int, model: Model) -> int:
     if model.said.get('timm') and size:
         patch = model.state['patch_embed.proj.weight'].shape[-2:]
         return rows - (size[0] // patch[0]) * (size[1] // patch[1])
-    fitting = [n for n in {0, first, first + count} if n <= rows and isqrt(rows - n) ** 2 == rows - n]
+    fitting = [
+        n for n in {0, first, first + count} if n <= rows and isqrt(rows - n) ** 2 == rows - n
+    ]
     if len(fitting) != 1:
         raise CheckpointError(
             f'checkpoint {model.name}: nothing shows how many of the {rows} rows of pos_embed '
