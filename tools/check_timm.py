@@ -175,10 +175,14 @@ def check(name: str, model: Any, bare: bool = False) -> Outcome:
     from mim_backbones.checkpoints.source import Content
     from mim_backbones.checkpoints.timm_config import said_by
 
-    said = {} if bare else said_by(model)
+    word = said_by(model)
+    said = {} if bare else word
     content = Content('FILE' if bare else f'timm:{name}', state_of(model), said)
-    answers = said_by(model)
-    answers['window_size'] = max(answers.get('stage_windows', (0,)))
+    answers = {
+        'num_heads': word.get('num_heads'),
+        'window_size': max(word.get('timm.stage_windows', (0,))),
+        'pretrained_window_sizes': word.get('timm.pretrained_window_sizes'),
+    }
     given: dict[str, Any] = {}
     while True:
         try:
@@ -186,7 +190,7 @@ def check(name: str, model: Any, bare: bool = False) -> Outcome:
             break
         except UserError as error:
             asked = re.search(r'give (num_heads|window_size|pretrained_window_sizes)=', str(error))
-            if not bare or asked is None or asked[1] in given or asked[1] not in answers:
+            if not bare or asked is None or asked[1] in given:
                 return Outcome(name, why=reason(str(error)))
             given[asked[1]] = answers[asked[1]]
     return Outcome(name, difference(backbone, model, image_for(model)))
@@ -253,8 +257,43 @@ def line(outcome: Outcome) -> str:
     )
 
 
+HEADER = """# Models of timm {version}
+
+Written by `python tools/check_timm.py`, which says how the two are compared. *equal*: features as
+timm's, to the largest error given (in standard deviations; {tolerance:g} is allowed). *refused*:
+what it has that no backbone here runs, or what no weight shows. *asked*: nothing but the name of
+the model tells, so that the file wants `timm:NAME@FILE`.
+
+{counts}
+"""
+
+
 def table(rows: list[tuple[Outcome, Outcome]], elsewhere: list[Outcome]) -> str:
-    raise NotImplementedError
+    """Markdown: how many, then a line a model."""
+    import timm
+
+    named = [outcome for outcome, _ in rows]
+    accepted = [outcome for outcome in named if outcome.error is not None]
+    worst = max((outcome.error for outcome in accepted if outcome.error is not None), default=0.0)
+    counts = (
+        f'{len(named)} ViTs, Swins and Hieras: {len(accepted)} accepted (largest error '
+        f'{worst:.1e}), {len(named) - len(accepted)} refused. Of the other models of timm none is '
+        f'accepted but {sum(o.error is not None for o in elsewhere)}, all equal.'
+    )
+    lines = [
+        HEADER.format(version=timm.__version__, tolerance=TOLERANCE, counts=counts),
+        '| model | as `timm:NAME` | as a bare state dict |',
+        '|---|---|---|',
+        *(f'| {one.name} | {line(one)} | {line(bare)} |' for one, bare in rows),
+        '',
+        '## Other models with a patch embedding',
+        '',
+        '| model | as `timm:NAME` |',
+        '|---|---|',
+        *(f'| {one.name} | {line(one)} |' for one in elsewhere),
+        '',
+    ]
+    return '\n'.join(lines)
 
 
 def parse_args() -> argparse.Namespace:

@@ -12,6 +12,7 @@ from torch import Tensor
 from mim_backbones.checkpoints.choose import Model
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 
+ROPE = r'(.*\.)?(rope|freqs)'
 # Names below the backbone's prefix, matched from their start -> the part, in the user's words.
 PARTS: tuple[tuple[str, str], ...] = (
     (r'blocks\.\d+\.mlp\.(w12|w[123]|fc1_[gx])\.', 'gated MLPs (SwiGLU)'),
@@ -25,8 +26,9 @@ PARTS: tuple[tuple[str, str], ...] = (
     (r'blocks\.\d+\.(attns|ffns)\.', 'parallel branches of attention'),
     (r'blocks\.\d+\.in_proj\.', 'attention and MLP side by side in one block'),
     (r'norm_pre\.', 'a norm before its blocks (CLIP)'),
-    (r'(.*\.)?(rope|freqs)', 'rotary positions'),
+    (ROPE, 'rotary positions'),
     (r'(.*\.)?rel_pos\.mlp\.|shared_rel_pos\.mlp\.', 'relative positions made by an MLP'),
+    (r'blocks\.\d+\.attn\.proj_[lw]\.', 'talking heads (CaiT)'),
     (r'pos_embed_win', 'positions that repeat from window to window'),
 )
 POST_NORM = (768, 16)  # width and patch of timm's vit_base_patch16_rpn_224
@@ -35,7 +37,10 @@ ACTIVATIONS = {'gelu_tanh': 'the tanh approximation of GELU', 'quick_gelu': 'Qui
 
 def refuse_beyond(model: Model) -> None:
     """Raises CheckpointError when the model has parts that no backbone here runs; names them."""
-    found = list(dict.fromkeys((*by_name(model), *by_shape(model), *by_word(model))))
+    if model.record is not None:
+        return  # ours, and it says what it is
+    found = list(by_name(model)) or list(by_blocks(model))
+    found += [*by_shape(model), *by_word(model)]
     if found:
         raise CheckpointError(
             f'checkpoint {model.name} has {", ".join(found)}: no backbone of mimbench computes that'
@@ -55,18 +60,20 @@ def by_shape(model: Model) -> Iterator[str]:
     wide, narrow = (state.get(f'{block}mlp.fc{i}.weight') for i in (1, 2))
     if wide is not None and narrow is not None and len(wide) == 2 * narrow.shape[1]:
         yield f'gated MLPs (SwiGLU, {block}mlp.fc1.weight is twice as wide as {block}mlp.fc2)'
-    scaled, qv = f'{block}gamma_1' in state, f'{block}attn.q_bias' in state
-    relative = any('relative_position' in key or 'rel_pos' in key for key in state)
-    ours = model.record is not None or 'register_tokens' in state
-    if (
-        not ours
-        and not relative
-        and ((scaled and not qv) or ('reg_token' in state and (scaled or qv)))
-    ):
-        yield f'blocks as of DINOv3 and other ViTs with rotary positions ({block}gamma_1)'
     norm = f'{block}norm1.'
     if f'{norm}weight' in state and f'{norm}bias' not in state:
         yield f'norms without bias (RMS norm, {norm}weight)'
+
+
+def by_blocks(model: Model) -> Iterator[str]:
+    """Blocks as timm has them for rotary positions, which themselves leave no trace in weights."""
+    state, block = model.state, 'blocks.0.'
+    scaled, qv = f'{block}gamma_1' in state, f'{block}attn.q_bias' in state
+    relative = any('relative_position' in key or 'rel_pos' in key for key in state)
+    rotary = (scaled and not qv) or ('reg_token' in state and (scaled or qv))
+    if rotary and not relative and 'register_tokens' not in state:
+        sign = f'{block}gamma_1' if scaled else 'reg_token'
+        yield f'blocks as of DINOv3 and other ViTs with rotary positions ({sign})'
 
 
 def by_word(model: Model) -> Iterator[str]:
@@ -77,7 +84,7 @@ def by_word(model: Model) -> Iterator[str]:
         yield f'another activation than GELU in its MLPs ({ACTIVATIONS.get(act, act)})'
     if not said.get('timm.norm_first', True):
         yield 'norms after attention and MLP (post-norm blocks)'
-    if said.get('timm.rope'):
+    if said.get('timm.rope') and not model.has(ROPE):
         yield 'rotary positions'
 
 

@@ -20,9 +20,10 @@ class BackboneTeacher(Teacher):
 
     Args:
         checkpoint: file, or `timm:NAME` (read into our own backbone).
-        input_size: side in pixels; None: 224. Positions are resized to it.
+        input_size: side in pixels; None: 224. Positions are resized to it as the code that the
+            file is from does.
         mean, std: per channel, of images in [0, 1]; ImageNet's by default.
-        loading: further arguments of `from_checkpoint`: num_heads, weights='ema', ...
+        loading: further arguments of `from_checkpoint`: num_heads, weights='ema', antialias, ...
         backbone: config of a backbone with random weights, in place of a checkpoint.
         random_weights: has to be said too.
 
@@ -72,7 +73,7 @@ class DINOTeacher(BackboneTeacher):
     Args:
         checkpoint: its file; ViTs of other sizes are taken too.
         random_weights: a ViT-B/16 without a file, to try things out.
-        input_size: side in pixels; positions are resized to it.
+        input_size: side in pixels; positions are resized to it as DINO's own code does.
         loading: see `BackboneTeacher`.
     """
 
@@ -92,7 +93,8 @@ class DINOTeacher(BackboneTeacher):
         super().__init__(
             checkpoint,
             input_size,
-            loading=loading,
+            # The backbone alone has the names of any plain ViT: its file cannot say whose rule.
+            loading={'offset': 0.1, **(loading or {})},
             backbone=base if random_weights else None,
             random_weights=random_weights,
         )

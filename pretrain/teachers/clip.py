@@ -13,7 +13,7 @@ from timm.data.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
-from mim_backbones.backbones.layers.pos_embed import resize_pos_embed
+from mim_backbones.backbones.layers.pos_embed import Resize, resize_pos_embed
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from mim_backbones.checkpoints.source import open_source
 from pretrain.registry import MODELS
@@ -28,6 +28,8 @@ WANTED = (
     'openai/clip-vit-base-patch16 on Hugging Face as it is'
 )
 HEAD_DIM = 64  # in all of OpenAI's ViTs
+# OpenAI's own code knows one size; BEiT v2's copy of it, the teacher's, resizes as DINO does.
+POSITIONS = Resize(offset=0.1)
 
 
 @MODELS.register_module()
@@ -37,7 +39,7 @@ class CLIPTeacher(Teacher):
     Args:
         checkpoint: state dict of OpenAI, open_clip, Hugging Face or timm.
         random_weights: do without a file, to try things out.
-        input_size: side in pixels; positions are resized to it.
+        input_size: side in pixels; positions are resized to it, as in BEiT v2's teacher.
         quick_gelu: x * sigmoid(1.702 x), as in OpenAI's weights; most of open_clip's own have
             the exact GELU.
 
@@ -99,7 +101,7 @@ def loaded(checkpoint: str, input_size: int, quick_gelu: bool) -> VisionTransfor
     net = vit(width, depth, patch, len(state['head.weight']), input_size, quick_gelu)
     side = isqrt(state['pos_embed'].shape[1])
     state['pos_embed'] = resize_pos_embed(
-        state['pos_embed'], (side, side), net.patch_embed.grid_size, 1
+        state['pos_embed'], (side, side), net.patch_embed.grid_size, 1, POSITIONS
     )
     state['head.bias'] = torch.zeros(len(state['head.weight']))
     try:
