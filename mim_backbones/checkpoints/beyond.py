@@ -55,11 +55,14 @@ def by_name(model: Model) -> Iterator[str]:
 
 
 def by_shape(model: Model) -> Iterator[str]:
-    """What the presence and the shapes of the first block's tensors say."""
+    """What the presence and the shapes of tensors say."""
     state, block = model.state, 'blocks.0.'
     wide, narrow = (state.get(f'{block}mlp.fc{i}.weight') for i in (1, 2))
     if wide is not None and narrow is not None and len(wide) == 2 * narrow.shape[1]:
         yield f'gated MLPs (SwiGLU, {block}mlp.fc1.weight is twice as wide as {block}mlp.fc2)'
+    positions = state.get('pos_embed')
+    if positions is not None and positions.ndim == 4:
+        yield f'positions as a map (pos_embed of shape {tuple(positions.shape)}; SAM)'
     norm = f'{block}norm1.'
     if f'{norm}weight' in state and f'{norm}bias' not in state:
         yield f'norms without bias (RMS norm, {norm}weight)'
