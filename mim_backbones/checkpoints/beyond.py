@@ -55,7 +55,10 @@ def by_name(model: Model) -> Iterator[str]:
 
 
 def by_shape(model: Model) -> Iterator[str]:
-    """What the presence of the first block's tensors says."""
+    """What the presence and the shapes of tensors say."""
+    positions = model.state.get('pos_embed')
+    if positions is not None and positions.ndim == 4:
+        yield f'positions as a map (pos_embed of shape {tuple(positions.shape)}; SAM)'
     for norm in ('norm1', 'attn.q_norm'):
         name = f'blocks.0.{norm}.'
         if f'{name}weight' in model.state and f'{name}bias' not in model.state:

@@ -26,9 +26,10 @@ def said_by(model: Any) -> dict[str, Any]:
     if size is not None:
         found['img_size'] = tuple(size)
     found.update(windows(model))
-    mlp = next((m for m in modules if hasattr(m, 'fc1') and hasattr(m, 'act')), None)
-    if mlp is not None:
-        found['timm.act'] = activation(mlp.act)
+    mlps = (m for name, m in model.named_modules() if name.endswith('.mlp') and 'rel' not in name)
+    act = next((m.act for m in mlps if hasattr(m, 'act')), None)
+    if act is not None:
+        found['timm.act'] = activation(act)
     block = next((m for m in modules if isinstance(getattr(m, 'norm1', None), nn.LayerNorm)), None)
     if block is not None:
         found['timm.norm_eps'] = float(block.norm1.eps)

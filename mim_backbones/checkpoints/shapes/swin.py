@@ -1,7 +1,7 @@
 """MIMSwin's constructor arguments from the shapes of its weights."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isqrt
 from typing import Any
 
@@ -147,15 +147,16 @@ def pretrained_windows(size: Mapping[str, Any], hints: Hints) -> tuple[int, ...]
         CheckpointError: released weights of this size and window had two different ones.
     """
     stages = len(size['depths'])
-    asked = hints.asked.get('pretrained_window_sizes')
     windows = shown_windows(hints) or (0,) * stages
-    scaling = (
-        hints.implied.get('pretrained_window_sizes')
+    scaling: Sequence[int] = (
+        hints.asked.get('pretrained_window_sizes')
+        or hints.implied.get('pretrained_window_sizes')
         or hints.said.get('timm.pretrained_window_sizes')
         or hints.said.get('MODEL.SWINV2.PRETRAINED_WINDOW_SIZES')
+        or ()
     )
-    if asked or scaling:
-        return tuple(own or window for own, window in zip(asked or scaling, windows, strict=True))
+    if scaling:
+        return tuple(own or window for own, window in zip(scaling, windows, strict=True))
     if any(windows):
         return windows
     window = hints.asked.get('window_size')
