@@ -7,8 +7,8 @@ A model is accepted when `from_checkpoint` builds a backbone of it, and then has
 features: every block or stage and the final norm, at the model's own size, with random weights that
 leave nothing at its start value (norms, biases, layer scales, tables). Models are cut to two blocks
 a stage. Twice each: as `timm:NAME`, with timm's word on what weights do not show, and as a bare
-state dict, with heads and windows given where the error asks for them. Models of other modules of
-timm have to be refused, or to be equal too.
+state dict, with heads, windows and the like given where the error asks for them. Models of other
+modules of timm have to be refused, or to be equal too.
 """
 
 import argparse
@@ -169,7 +169,7 @@ def check(name: str, model: Any, bare: bool = False) -> Outcome:
     """Load the model's weights and compare.
 
     Args:
-        bare: without timm's word; heads and windows are then given when asked for.
+        bare: without timm's word; what errors ask for is then given.
     """
     from mim_backbones.checkpoints.load import from_checkpoint
     from mim_backbones.checkpoints.source import Content
@@ -182,6 +182,8 @@ def check(name: str, model: Any, bare: bool = False) -> Outcome:
         'num_heads': word.get('num_heads'),
         'window_size': max(word.get('timm.stage_windows', (0,))),
         'pretrained_window_sizes': word.get('timm.pretrained_window_sizes'),
+        'act': word.get('timm.act', 'gelu'),
+        'rope': word.get('timm.rope', 'none'),
     }
     given: dict[str, Any] = {}
     while True:
@@ -189,7 +191,7 @@ def check(name: str, model: Any, bare: bool = False) -> Outcome:
             backbone, _ = from_checkpoint(content, **given)
             break
         except UserError as error:
-            asked = re.search(r'give (num_heads|window_size|pretrained_window_sizes)=', str(error))
+            asked = re.search(rf'give ({"|".join(answers)})=', str(error))
             if not bare or asked is None or asked[1] in given:
                 return Outcome(name, why=reason(str(error)))
             given[asked[1]] = answers[asked[1]]

@@ -162,6 +162,7 @@ class MIMViT(MIMBackbone):
         self.rel_pos_bias = None
         if rel_pos_bias == 'shared':
             self.rel_pos_bias = RelPosBias(self.grid, self.num_heads, cls_token)
+        self.act = act if mlp == 'plain' else None
         self.rope = make_rope(rope, dim // self.num_heads)
         self.norm_pre = nn.LayerNorm(dim, eps=norm_eps) if norm_pre else nn.Identity()
         drop_path = rising_rates(drop_path_rate, self.depth)

@@ -14,6 +14,7 @@ from typing import Any
 from mim_backbones.backbones.archs import hiera_size, swin_size, vit_size
 from mim_backbones.backbones.base import MIMBackbone
 from mim_backbones.backbones.layers.pos_embed import BICUBIC, Grid, Resize
+from mim_backbones.backbones.layers.rope import make_rope
 from mim_backbones.checkpoints.beyond import refuse_beyond, refuse_unclear
 from mim_backbones.checkpoints.choose import Model, choose_model
 from mim_backbones.checkpoints.dialects import recognise
@@ -23,6 +24,7 @@ from mim_backbones.checkpoints.report import LoadReport, refuse_gaps, report_of
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from mim_backbones.checkpoints.shapes import architecture_arguments
 from mim_backbones.checkpoints.shapes.hints import Hints
+from mim_backbones.checkpoints.shapes.vit import unseen_options
 from mim_backbones.checkpoints.source import Content, Source, open_source
 from mim_backbones.registry import MODELS, WEIGHT_INITIALIZERS
 from mim_backbones.training.config import import_recorded
@@ -80,6 +82,7 @@ def load_pretrained(
             the backbone is then unchanged.
     """
     opened = translate(open_source(source, trust), weights)
+    check_unseen(backbone, opened)
     return load(backbone, opened, strict, leave_out, grid, given(mode, antialias, offset))
 
 
@@ -210,7 +213,7 @@ def arguments(
         guesses=opened.guesses,
     )
     if record is None:
-        refuse_unclear(opened.model)
+        refuse_unclear(opened.model, {**hints.implied, **overrides})
         config = architecture_arguments(dialect.family, opened.translated.state, hints)
     else:
         import_recorded(opened.model.record, opened.model.name)
@@ -309,6 +312,33 @@ def check_family(backbone: MIMBackbone, opened: Opened) -> None:
         raise CheckpointError(
             f'checkpoint {opened.model.name} holds a {wanted} backbone '
             f'({opened.translated.dialect.name}); {type(backbone).__name__} cannot take it'
+        )
+
+
+def check_unseen(backbone: MIMBackbone, opened: Opened) -> None:
+    """Raises CheckpointError when a ViT differs from its checkpoint in what no shape shows.
+
+    That is the activation and the rotary positions, where the file, timm or the dialect says them.
+    """
+    model, dialect = opened.model, opened.translated.dialect
+    if family_of(backbone) != 'vit' or dialect.family != 'vit':
+        return
+    record = (model.record or {}).get('backbone')
+    if record is None:
+        stated = {**unseen_options(model.said), **dialect.options(model)}
+    else:
+        stated = {'act': record.get('act', 'gelu'), 'rope': record.get('rope')}
+    if backbone.act is None:  # a gated MLP
+        stated.pop('act', None)
+    wrong = ['act'] if stated.get('act', backbone.act) != backbone.act else []
+    if 'rope' in stated:
+        rope = make_rope(stated['rope'], backbone.embed_dim // backbone.num_heads)
+        wrong += ['rope'] if rope != backbone.rope else []
+    if wrong:
+        right = ', '.join(f'{option}={stated[option]!r}' for option in wrong)
+        raise CheckpointError(
+            f'checkpoint {model.name} was trained with {right}, without which its weights compute '
+            'something else; build the backbone with that'
         )
 
 

@@ -4,6 +4,8 @@ from typing import Any
 
 import torch.nn as nn
 
+from mim_backbones.backbones.layers.rope import ROPES
+
 # timm's activations by class, under the names that our errors and options use.
 ACTIVATIONS = {'GELU': 'gelu', 'GELUTanh': 'gelu_tanh', 'QuickGELU': 'quick_gelu', 'SiLU': 'silu'}
 POST_NORM = ('ResPostBlock', 'EvaBlockPostNorm')
@@ -33,8 +35,30 @@ def said_by(model: Any) -> dict[str, Any]:
         found['timm.norm_eps'] = float(block.norm1.eps)
         found['timm.norm_first'] = type(block).__name__ not in POST_NORM
     if getattr(model, 'rope', None) is not None:
-        found['timm.rope'] = True
+        found['timm.rope'] = rotary(model.rope)
     return found
+
+
+def rotary(rope: nn.Module) -> str | dict[str, Any]:
+    """A name of `layers.rope.ROPES`, the arguments of `Rope`, or the class if it computes more."""
+    kind = type(rope).__name__
+    found: dict[str, Any] = {'theta': float(getattr(rope, 'temperature', None) or 0)}
+    if kind == 'RotaryEmbeddingCat' and rope.grid_type == 'index' and not rope.in_pixels:
+        if rope.ref_feat_shape:
+            found['reference'] = tuple(rope.ref_feat_shape)
+    elif kind == 'RotaryEmbeddingDinoV3' and rope.normalize_coords == 'separate':
+        if rope.min_period is not None:
+            return kind
+        found['coordinates'] = 'centred'
+    else:
+        return kind
+    if rope.grid_offset:
+        found['offset'] = float(rope.grid_offset)
+    if rope.grid_indexing == 'xy':
+        found['column_first'] = True
+    if rope.rotate_half:
+        found['pairs'] = 'halves'
+    return next((name for name, known in ROPES.items() if known == found), found)
 
 
 def head_count(module: nn.Module) -> Any:

@@ -5,7 +5,7 @@ Thirty of them here, narrow and two blocks deep; `tools/check_timm.py` holds all
 
 import pytest
 
-from mim_backbones.checkpoints.load import backbone_config
+from mim_backbones.checkpoints.load import backbone_config, from_checkpoint
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from tools.check_timm import (
     FAMILIES,
@@ -34,6 +34,18 @@ EQUAL = {
     'flexivit_small': dict(NARROW, img_size=64),
     'eva_large_patch14_196': NARROW,
     'eva_giant_patch14_224': dict(NARROW, img_size=56),
+    'vit_base_patch16_clip_224': NARROW,
+    'vit_base_patch16_clip_quickgelu_224': NARROW,
+    'vit_base_patch16_siglip_224': NARROW,
+    'vit_base_patch32_siglip_256': NARROW,  # the tanh approximation
+    'vit_giant_patch14_reg4_dinov2': dict(NARROW, img_size=98),
+    'vit_small_patch16_dinov3': NARROW,
+    'vit_small_plus_patch16_dinov3_qkvb': NARROW,
+    'eva02_tiny_patch14_224': NARROW,
+    'eva02_base_patch14_448': dict(NARROW, img_size=98),
+    'eva02_base_patch16_clip_224': NARROW,
+    'vit_small_patch16_rope_ape_224': NARROW,
+    'vit_pe_core_tiny_patch16_384': dict(NARROW, img_size=64),
     'test_vit': {},
     'test_vit2': {},
     'test_vit3': {},
@@ -67,6 +79,28 @@ INSIDE = ('no place for', 'another architecture', 'does not know', 'no known dia
 @pytest.mark.parametrize('name', EQUAL)
 def test_equal_to_timm(name: str) -> None:
     found = check(name, model_of(name, **EQUAL[name]))
+    assert found.error is not None, found.why
+    assert found.error < TOLERANCE
+
+
+BARE = {
+    'vit_base_patch16_clip_quickgelu_224': 'act=',
+    'vit_base_patch32_siglip_256': 'act=',
+    'vit_small_patch16_dinov3': 'rope=',
+    'eva02_tiny_patch14_224': 'rope=',
+    'eva02_base_patch14_224': 'rope=',
+    'vit_small_patch16_rope_ape_224': 'rope=',
+    'vit_pe_core_tiny_patch16_384': 'rope=',
+}
+
+
+@pytest.mark.parametrize('name', BARE)
+def test_a_bare_file_asks_for_what_no_weight_shows(name: str) -> None:
+    side = 4 * (14 if 'patch14' in name else 16 if 'patch16' in name else 32)
+    model = model_of(name, **NARROW, img_size=side)
+    with pytest.raises(CheckpointError, match=f'give {BARE[name]}.*or timm:NAME@FILE'):
+        from_checkpoint(state_of(model), num_heads=4)
+    found = check(name, model, bare=True)
     assert found.error is not None, found.why
     assert found.error < TOLERANCE
 

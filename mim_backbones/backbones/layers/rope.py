@@ -8,6 +8,7 @@ of the angles reaches the dot product. Releases differ in four things, hence the
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -41,6 +42,7 @@ class Rotation(NamedTuple):
         return torch.cat([first, turned], dim=2) if prefix else turned
 
 
+@dataclass(frozen=True)
 class Rope:
     """Rotations for any grid.
 
@@ -59,32 +61,24 @@ class Rope:
         ValueError: head_dim is no multiple of 4, or an option has no such value.
     """
 
-    def __init__(
-        self,
-        head_dim: int,
-        theta: float,
-        coordinates: str = 'cells',
-        reference: Grid | None = None,
-        offset: float = 0.0,
-        column_first: bool = False,
-        pairs: str = 'neighbours',
-        rounded: bool = False,
-    ) -> None:
-        if head_dim % 4:
-            raise ValueError(f'rope: heads of {head_dim} channels; it wants a multiple of 4')
-        if coordinates not in ('cells', 'centred') or pairs not in ('neighbours', 'halves'):
+    head_dim: int
+    theta: float
+    coordinates: str = 'cells'
+    reference: Grid | None = None
+    offset: float = 0.0
+    column_first: bool = False
+    pairs: str = 'neighbours'
+    rounded: bool = False
+
+    def __post_init__(self) -> None:
+        if self.head_dim % 4:
+            raise ValueError(f'rope: heads of {self.head_dim} channels; it wants a multiple of 4')
+        known = ('cells', 'centred'), ('neighbours', 'halves')
+        if self.coordinates not in known[0] or self.pairs not in known[1]:
             raise ValueError(
-                f'rope: coordinates={coordinates!r}, pairs={pairs!r}; known: cells or centred, '
-                'neighbours or halves'
+                f'rope: coordinates={self.coordinates!r}, pairs={self.pairs!r}; known: cells or '
+                'centred, neighbours or halves'
             )
-        self.head_dim = head_dim
-        self.theta = theta
-        self.coordinates = coordinates
-        self.reference = reference
-        self.offset = offset
-        self.column_first = column_first
-        self.pairs = pairs
-        self.rounded = rounded
 
     def __call__(self, grids: Sequence[Grid], device: torch.device) -> Rotation:
         """The rotation of the tokens of one grid, or of several one after the other."""
@@ -125,8 +119,11 @@ def make_rope(rope: str | Mapping[str, Any] | None, head_dim: int) -> Rope | Non
         return None
     if isinstance(rope, str) and rope not in ROPES:
         raise ValueError(f'MIMViT: rope={rope!r}; known: none, {", ".join(ROPES)}, or a dict')
+    options = dict(ROPES[rope] if isinstance(rope, str) else rope)
+    if options.get('reference') is not None:
+        options['reference'] = tuple(options['reference'])  # a list where it comes from JSON
     try:
-        return Rope(head_dim, **(ROPES[rope] if isinstance(rope, str) else rope))
+        return Rope(head_dim, **options)
     except TypeError as error:
         raise ValueError(f'MIMViT: rope={rope!r}: {error}') from error
 

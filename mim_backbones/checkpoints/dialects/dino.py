@@ -19,6 +19,9 @@ BLOCK = r'(norm[12]|attn\.qkv|attn\.proj|mlp\.fc[12])\.(weight|bias)'
 CHUNKED: tuple[Rule, ...] = (
     (rf'blocks\.\d+\.(\d+)\.({BLOCK})', r'blocks.\1.\2'),
     (r'blocks\.\d+\.(\d+)\.ls([12])\.gamma', r'blocks.\1.gamma_\2'),
+    # Giant: a packed SwiGLU.
+    (r'blocks\.(?:\d+\.)?(\d+)\.mlp\.w12\.(weight|bias)', r'blocks.\1.mlp.fc1.\2'),
+    (r'blocks\.(?:\d+\.)?(\d+)\.mlp\.w3\.(weight|bias)', r'blocks.\1.mlp.fc2.\2'),
 )
 
 

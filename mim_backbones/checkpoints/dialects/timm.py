@@ -1,4 +1,4 @@
-"""timm's ViT, DeiT, DeiT III, DINOv2, BEiT and Swin. Source: huggingface/pytorch-image-models.
+"""timm's ViT, DeiT, DeiT III, DINOv2, BEiT, EVA and Swin. Source: huggingface/pytorch-image-models.
 
 Names of ViTs as in MAE; layer scale is `ls1.gamma`, registers `reg_token`. Some models have
 positions for the patches only. DeiT's distillation token is a second prefix token: one register.
@@ -14,6 +14,7 @@ import torch
 from mim_backbones.backbones.layers.pos_embed import Resize
 from mim_backbones.checkpoints.choose import Model
 from mim_backbones.checkpoints.dialects.base import Dialect, State
+from mim_backbones.checkpoints.dialects.parts import APART, joined
 from mim_backbones.checkpoints.dialects.rules import (
     BEIT,
     CORE,
@@ -76,6 +77,26 @@ def merge_before(state: State, model: Model) -> State:
     }
 
 
+def of_eva(model: Model) -> bool:
+    """A model of timm's eva.py with what its BEiTs lack: rotary positions, SwiGLU, registers."""
+    if not model.has(r'blocks\.0\.norm1\.') or model.has(r'.*relative_position'):
+        return False
+    apart = model.has(r'blocks\.0\.(attn\.q_proj|mlp\.fc1_g)\.')
+    scaled = model.has(r'blocks\.0\.gamma_1') and (
+        model.has('reg_token') or not model.has(r'blocks\.0\.attn\.q_bias')
+    )
+    return apart or scaled or bool(model.said.get('timm.rope'))
+
+
+EVA = Dialect(
+    name='timm EVA, EVA-02, DINOv3 or another with rotary positions',
+    source='huggingface/pytorch-image-models',
+    family='vit',
+    recognise=of_eva,
+    rules=(*CORE, *MASK_TOKEN, *BEIT, *APART, (r'reg_token', 'register_tokens'), *HEADS),
+    adapt=lambda state, model: prefix_positions(joined(state), model),
+    resize=ANTIALIASED,
+)
 BEIT_VIT = Dialect(
     name='timm BEiT',
     source='huggingface/pytorch-image-models',

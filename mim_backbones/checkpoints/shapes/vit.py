@@ -1,6 +1,7 @@
 """MIMViT's constructor arguments from the shapes of its weights."""
 
 import re
+from collections.abc import Mapping
 from math import isqrt
 from typing import Any
 
@@ -16,11 +17,13 @@ from mim_backbones.checkpoints.shapes.hints import Hints, give, named_arch, requ
 State = dict[str, Tensor]
 DEFAULT_SIDE = 224
 DEFAULT_EPS = 1e-6
+USUAL = {'norm_eps': DEFAULT_EPS, 'act': 'gelu', 'rope': None}
 REQUIRED = {  # name -> number of axes
     'patch_embed.proj.weight': 4,
     'blocks.0.norm1.weight': 1,
     'blocks.0.attn.qkv.weight': 2,
     'blocks.0.mlp.fc1.weight': 2,
+    'blocks.0.mlp.fc2.weight': 2,
 }
 
 
@@ -44,6 +47,10 @@ def vit_arguments(state: State, hints: Hints) -> dict[str, Any]:
         config['in_channels'] = channels
     config.update(position_options(state, patch, depth, hints))
     config.update(block_options(state, width))
+    unseen = {key: value for key, value in unseen_options(hints.said).items() if value}
+    if config.get('mlp') == 'swiglu':
+        unseen.pop('act', None)  # its gate has SiLU
+    config.update({key: value for key, value in unseen.items() if value != USUAL[key]})
     config['cls_token'] = 'cls_token' in state
     if 'register_tokens' in state:
         config['num_registers'] = state['register_tokens'].shape[1]
@@ -52,9 +59,10 @@ def vit_arguments(state: State, hints: Hints) -> dict[str, Any]:
     config['final_norm'] = 'norm.weight' in state
     if 'fc_norm.weight' in state:
         config['fc_norm'] = True
-    eps = hints.said.get('timm.norm_eps', DEFAULT_EPS)
-    if eps != DEFAULT_EPS:
-        config['norm_eps'] = eps
+    if 'norm_pre.weight' in state:
+        config['norm_pre'] = True
+    if 'patch_embed.proj.bias' not in state:
+        config['patch_bias'] = False
     config.update({key: value for key, value in hints.implied.items() if key != 'num_heads'})
     return config
 
@@ -166,7 +174,7 @@ def fits(state: State, said: tuple[int, int], patch: int) -> bool:
 
 
 def block_options(state: State, width: int) -> dict[str, Any]:
-    """Biases, layer scale and MLP width of the blocks."""
+    """Biases, layer scale, norms and MLP of the blocks."""
     options: dict[str, Any] = {'qkv_bias': 'none'}
     if 'blocks.0.attn.qkv.bias' in state:
         options['qkv_bias'] = 'joint'
@@ -174,12 +182,29 @@ def block_options(state: State, width: int) -> dict[str, Any]:
         options['qkv_bias'] = 'qv'
     if 'blocks.0.gamma_1' in state:
         options['layer_scale'] = 1.0  # the start value; the weights replace it
-    hidden = state['blocks.0.mlp.fc1.weight'].shape[0]
+    norms = {'mlp_norm': 'mlp.norm', 'attn_norm': 'attn.norm', 'qk_norm': 'attn.q_norm'}
+    for option, name in norms.items():
+        if f'blocks.0.{name}.weight' in state:
+            options[option] = True
+    rows, hidden = (state[f'blocks.0.mlp.fc{i}.weight'].shape[i - 1] for i in (1, 2))
+    if rows == 2 * hidden:
+        options['mlp'] = 'swiglu'
     if hidden != 4 * width:
         ratio = hidden / width
         # The block takes int(width * ratio): half a channel more where that rounds down.
         options['mlp_ratio'] = ratio if int(width * ratio) == hidden else (hidden + 0.5) / width
     return options
+
+
+def unseen_options(said: Mapping[str, Any]) -> dict[str, Any]:
+    """What no weight shows, where timm says it: act, rope and norm_eps."""
+    if not said.get('timm'):
+        return {}
+    return {
+        'norm_eps': said.get('timm.norm_eps', DEFAULT_EPS),
+        'act': said.get('timm.act', 'gelu'),
+        'rope': said.get('timm.rope'),
+    }
 
 
 def vit_name(state: State) -> str:
