@@ -146,6 +146,11 @@ class MIMSwin(MIMBackbone):
         self._draw_weights(version)
         self._freeze()
 
+    @property
+    def bias_windows(self) -> tuple[int, ...]:
+        """Windows by stage that V1's tables are made for, or that scale V2's bias (0: as run)."""
+        return tuple(stage.blocks[0].attn.window_size for stage in self.layers)
+
     # ------------------------------------------------------------------ image -> features
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:

@@ -29,6 +29,7 @@ PARTS: tuple[tuple[str, str], ...] = (
     (r'(rope\.)?freqs$', 'learned rotary positions'),
     (r'(.*\.)?rel_pos\.mlp\.|shared_rel_pos\.mlp\.', 'relative positions made by an MLP'),
     (r'blocks\.\d+\.attn\.proj_[lw]\.', 'talking heads (CaiT)'),
+    (r'patch_embed\.backbone\.', 'a convolutional network before its blocks (hybrid)'),
     (r'pos_embed_win', 'positions that repeat from window to window'),
 )
 # Width and patch of released ViTs with post-norm blocks: timm's vit_base_patch16_rpn_224, and the

@@ -11,10 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import torch
+
 from mim_backbones.backbones.archs import hiera_size, swin_size, vit_size
 from mim_backbones.backbones.base import MIMBackbone
 from mim_backbones.backbones.layers.pos_embed import BICUBIC, Grid, Resize
 from mim_backbones.backbones.layers.rope import make_rope
+from mim_backbones.backbones.swin import MIMSwin
 from mim_backbones.checkpoints.beyond import refuse_beyond, refuse_unclear
 from mim_backbones.checkpoints.choose import Model, choose_model
 from mim_backbones.checkpoints.dialects import recognise
@@ -24,6 +27,7 @@ from mim_backbones.checkpoints.report import LoadReport, refuse_gaps, report_of
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from mim_backbones.checkpoints.shapes import architecture_arguments
 from mim_backbones.checkpoints.shapes.hints import Hints
+from mim_backbones.checkpoints.shapes.swin import shown_scale
 from mim_backbones.checkpoints.shapes.vit import unseen_options
 from mim_backbones.checkpoints.source import Content, Source, open_source
 from mim_backbones.registry import MODELS, WEIGHT_INITIALIZERS
@@ -83,6 +87,7 @@ def load_pretrained(
     """
     opened = translate(open_source(source, trust), weights)
     check_unseen(backbone, opened)
+    check_scale(backbone, opened)
     return load(backbone, opened, strict, leave_out, grid, given(mode, antialias, offset))
 
 
@@ -124,6 +129,7 @@ def from_checkpoint(
     *,
     trust: bool = False,
     weights: str = 'auto',
+    leave_out: Sequence[str] = (),
     grid: Grid | None = None,
     mode: str | None = None,
     antialias: bool | None = None,
@@ -136,7 +142,7 @@ def from_checkpoint(
     and its positions go to other sizes at run time as they do here.
 
     Args:
-        trust, weights, grid, mode, antialias, offset: see `load_pretrained`.
+        trust, weights, leave_out, grid, mode, antialias, offset: see `load_pretrained`.
         overrides: constructor arguments that replace the inferred ones (img_size, out_indices,
             drop_path_rate, rel_pos_bias='none', ...); `num_heads` where shapes do not show it.
 
@@ -148,7 +154,7 @@ def from_checkpoint(
     asked = given(mode, antialias, offset)
     backbone = build(arguments(opened, overrides, grid, asked), opened)
     without = [part for key, parts in PARTS.items() for part in parts if absent(overrides, key)]
-    return backbone, load(backbone, opened, True, without, grid, asked)
+    return backbone, load(backbone, opened, True, [*leave_out, *without], grid, asked)
 
 
 def backbone_config(
@@ -339,6 +345,32 @@ def check_unseen(backbone: MIMBackbone, opened: Opened) -> None:
         raise CheckpointError(
             f'checkpoint {model.name} was trained with {right}, without which its weights compute '
             'something else; build the backbone with that'
+        )
+
+
+def check_scale(backbone: MIMBackbone, opened: Opened) -> None:
+    """Raises CheckpointError when a Swin V2 scales its bias by other windows than its checkpoint.
+
+    Where the file, timm or the record of a pre-training shows them.
+    """
+    model, dialect = opened.model, opened.translated.dialect
+    if not isinstance(backbone, MIMSwin) or dialect.family != 'swin':
+        return
+    if not any('.cpb_mlp.' in key for key in opened.translated.state):
+        return
+    record = (model.record or {}).get('backbone')
+    if record is None:
+        hints = Hints(model.name, implied=dialect.options(model), said=model.said)
+        theirs = shown_scale(hints)
+    else:
+        with torch.device('meta'):
+            theirs = MODELS.build({k: v for k, v in record.items() if k != 'init_cfg'}).bias_windows
+    pairs = zip(backbone.bias_windows, theirs)
+    if any(own and wanted and own != wanted for own, wanted in pairs):
+        raise CheckpointError(
+            f'checkpoint {model.name} has a bias scaled by the windows of its pre-training, '
+            f'{theirs}, and the backbone scales by {backbone.bias_windows}; build it with '
+            f'pretrained_window_sizes={theirs}'
         )
 
 

@@ -105,7 +105,7 @@ def window_options(state: State, patch: int, stages: int, hints: Hints) -> dict[
     sides = [(isqrt(len(state[key])) + 1) // 2 for key in keys if key in state]
     sides = sides or list(shown_windows(hints))
     window = max(sides, default=None) or hints.asked.get('window_size')
-    window = window or hints.said.get('MODEL.SWINV2.WINDOW_SIZE')
+    window = window or hints.said.get('MODEL.SWINV2.WINDOW_SIZE') or hints.said.get('window_size')
     if window is None:
         raise CheckpointError(
             f'checkpoint {hints.name}: the weights of Swin V2 do not show their window; '
@@ -147,18 +147,9 @@ def pretrained_windows(size: Mapping[str, Any], hints: Hints) -> tuple[int, ...]
         CheckpointError: released weights of this size and window had two different ones.
     """
     stages = len(size['depths'])
-    windows = shown_windows(hints) or (0,) * stages
-    scaling: Sequence[int] = (
-        hints.asked.get('pretrained_window_sizes')
-        or hints.implied.get('pretrained_window_sizes')
-        or hints.said.get('timm.pretrained_window_sizes')
-        or hints.said.get('MODEL.SWINV2.PRETRAINED_WINDOW_SIZES')
-        or ()
-    )
-    if scaling:
-        return tuple(own or window for own, window in zip(scaling, windows, strict=True))
-    if any(windows):
-        return windows
+    shown = hints.asked.get('pretrained_window_sizes') or shown_scale(hints)
+    if shown:
+        return tuple(shown)
     window = hints.asked.get('window_size')
     if window in TRANSFERRED and (size['embed_dim'], tuple(size['depths'])) in PRETRAINED_AT_12:
         raise CheckpointError(
@@ -171,7 +162,21 @@ def pretrained_windows(size: Mapping[str, Any], hints: Hints) -> tuple[int, ...]
         'pretrained_window_sizes: the windows that are run; if the file was pre-trained with '
         f'others: {give("pretrained_window_sizes=(...)")}'
     )
-    return windows
+    return (0,) * stages
+
+
+def shown_scale(hints: Hints) -> tuple[int, ...]:
+    """V2's windows by stage that scale the offsets of its bias; () where nothing shows them."""
+    windows = shown_windows(hints)
+    scaling: Sequence[int] = (
+        hints.implied.get('pretrained_window_sizes')
+        or hints.said.get('timm.pretrained_window_sizes')
+        or hints.said.get('MODEL.SWINV2.PRETRAINED_WINDOW_SIZES')
+        or ()
+    )
+    if not windows:
+        return tuple(scaling)
+    return tuple(own or window for own, window in zip(scaling or windows, windows, strict=True))
 
 
 def output_options(state: State, hints: Hints) -> dict[str, Any]:

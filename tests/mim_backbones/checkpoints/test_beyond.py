@@ -36,6 +36,8 @@ def test_unexpected_weights_can_be_left_out_by_name() -> None:
     report = load_pretrained(backbone, file, leave_out=['adapter'])
     assert report.ignored['left out as asked'] == ['blocks.0.adapter.weight']
     assert report.unexpected == []
+    _, report = from_checkpoint(file, num_heads=2, leave_out=['adapter'])
+    assert report.unexpected == []
 
 
 @pytest.mark.parametrize('key', ['head.weight', 'fc_norm.weight', 'mask_token', 'head_dist.bias'])

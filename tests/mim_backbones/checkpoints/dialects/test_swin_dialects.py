@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from mim_backbones.backbones.swin import MIMSwin
+from mim_backbones.checkpoints.load import load_pretrained
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 
 Shapes = dict[str, tuple[int, ...]]
@@ -276,3 +278,17 @@ def test_v2_asks_for_windows_by_name(load) -> None:
 def test_windows_that_grow_are_refused(load) -> None:
     with pytest.raises(CheckpointError, match='windows of 7, 7, 14, 7 tokens'):
         load(tensors(swin(windows=(7, 7, 14, 7))))
+
+
+def test_a_backbone_that_scales_the_bias_otherwise_is_refused() -> None:
+    arch = {'embed_dim': 16, 'depths': (1, 1), 'num_heads': (1, 2)}
+    source = MIMSwin(arch, 2, img_size=64, window_size=8)
+    record = {'type': 'mim_backbones.MIMSwin', 'arch': arch, 'version': 2, 'img_size': 64}
+    file = {
+        'state_dict': {f'backbone.{key}': value for key, value in source.state_dict().items()},
+        'meta': {'mimbench': {'backbone': {**record, 'window_size': 8}}},
+    }
+    moved = dict(arch=arch, version=2, img_size=128, window_size=16)
+    with pytest.raises(CheckpointError, match=r'build it with pretrained_window_sizes=\(8, 8\)'):
+        load_pretrained(MIMSwin(**moved), file)
+    load_pretrained(MIMSwin(**moved, pretrained_window_sizes=(8, 8)), file)
