@@ -19,7 +19,7 @@ model = dict(
     early_layers=9, head_layers=2, shared_lm_head=True,
     cls_start='published',    # as released; 'beit' draws the head's blocks as all others
     target=dict(
-        type='TokenTarget',
+        type='TokenTarget', precision='fp32',
         tokenizer=dict(type='BEiTv2Tokenizer', checkpoint='work_dirs/vqkd/epoch_100.pth')))
 
 train_dataloader = dict(

@@ -17,6 +17,8 @@ VIT: dict[str, ViTSize] = {
     'base': ViTSize(embed_dim=768, depth=12, num_heads=12),  # ViT, arXiv 2010.11929, Table 1
     'large': ViTSize(embed_dim=1024, depth=24, num_heads=16),  # ViT, Table 1
     'huge': ViTSize(embed_dim=1280, depth=32, num_heads=16),  # ViT, Table 1
+    'so400m': ViTSize(embed_dim=1152, depth=27, num_heads=16),  # SigLIP, arXiv 2303.15343
+    'giant': ViTSize(embed_dim=1536, depth=40, num_heads=24),  # DINOv2, arXiv 2304.07193
 }
 
 

@@ -22,7 +22,7 @@ from mim_backbones.backbones.archs import HieraSize, hiera_size
 from mim_backbones.backbones.base import MIMBackbone, grid_of
 from mim_backbones.backbones.layers.block import rising_rates, shrink_outputs
 from mim_backbones.backbones.layers.hiera_block import HieraBlock, from_units, to_units
-from mim_backbones.backbones.layers.pos_embed import resize_pos_embed
+from mim_backbones.backbones.layers.pos_embed import Resize, resize_pos_embed
 from mim_backbones.backbones.layers.tokens import take, to_map, visible_indices
 from mim_backbones.backbones.position_tables import fit_positions
 from mim_backbones.registry import MODELS
@@ -39,6 +39,8 @@ class MIMHiera(MIMBackbone):
     Args:
         arch: a name of `archs.HIERA` or a dict with embed_dim, depths, num_heads (of stage 0).
         img_size: side (or (H, W)) the position table is made for; others work at run time.
+        pos_resize: how the position table goes to other grids, arguments of
+            `layers.pos_embed.Resize`; bicubic without antialias by default.
         q_pool: how many stages start with pooling: 3 gives strides 4, 8, 16, 32, and 2 (masked
             pre-training of MAE-Lite) 4, 8, 16, 16.
         out_indices: stages whose output `forward` returns.
@@ -60,6 +62,7 @@ class MIMHiera(MIMBackbone):
         arch: str | HieraSize = 'base',
         img_size: int | Grid = 224,
         in_channels: int = 3,
+        pos_resize: dict | None = None,
         q_pool: int = 3,
         out_indices: Sequence[int] = (0, 1, 2, 3),
         mask_token: bool = False,
@@ -80,6 +83,7 @@ class MIMHiera(MIMBackbone):
         self.stride = self.patch_size * 2**q_pool
         rows, columns = grid_of('MIMHiera', img_size, self.mask_size)
         self.grid: Grid = (rows * UNIT, columns * UNIT)
+        self.pos_resize = Resize(**pos_resize or {})
         self.q_pool = q_pool
         self.embed_dim = size['embed_dim']
         self.depths = tuple(size['depths'])
@@ -125,7 +129,7 @@ class MIMHiera(MIMBackbone):
     # ------------------------------------------------------------------ image -> features
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """image (B, C, H, W) -> one map (B, C_i, H/s_i, W/s_i) per stage of out_indices.
+        """image (B, C, H, W) -> one map (B, C_i, ceil(H/s_i), ceil(W/s_i)) per out_index.
 
         Any size: an image that is no multiple of 32 is padded by zeros right and below, and what
         comes of the padding is cut off the maps.
@@ -133,11 +137,18 @@ class MIMHiera(MIMBackbone):
         return self.intermediates(image, [self.stage_ends[i] for i in self.out_indices])
 
     def forward_tokens(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Last map (B, D, H/s, W/s).
+        """Last map (B, D, ceil(H/s), ceil(W/s)).
 
         mask: (B, H/32, W/32) bool, True = hidden: the pixels of those units count as zero, as the
         convolution overlaps, and their tokens are replaced by the mask token before the positions.
+        Images are then of whole units.
+
+        Raises:
+            UserError: the mask is not the image's, or there is no mask token.
         """
+        if mask is not None:
+            self._check_mask_token()
+            self._check_mask(mask, image)
         units, grid = self._embed(image, mask)
         (last,) = self._encode(units, (self.depth - 1,))
         return self._map(last, grid, image)
@@ -152,7 +163,7 @@ class MIMHiera(MIMBackbone):
             keep: in its place, (B, V) int64 raster places of the units to encode, in this order.
 
         Raises:
-            ValueError: the images hide different numbers of units.
+            UserError: the mask is not the image's, or hides different numbers of units.
         """
         return self.visible_units(image, (-1,), mask, keep)[0].flatten(1, 3)
 
@@ -168,8 +179,11 @@ class MIMHiera(MIMBackbone):
         What a decoder fuses over stages; mask, keep: see `forward_visible`.
         """
         assert (mask is None) != (keep is None), 'either mask or keep'
-        keep = visible_indices(mask) if keep is None else keep
-        rows, columns = grid_of('MIMHiera', image.shape[-2:], self.mask_size)
+        if mask is not None:
+            self._check_mask(mask, image)
+            keep = visible_indices(mask)
+        self._check_keep(keep, image)
+        rows, columns = self._cells(image)
         hidden = image.new_ones(len(image), rows * columns).scatter(1, keep, 0.0).bool()
         units, _ = self._embed(image, hidden.view(-1, rows, columns), keep)
         return self._encode(units, indices)
@@ -212,10 +226,9 @@ class MIMHiera(MIMBackbone):
         grid = (maps.shape[-2], maps.shape[-1])
         units = to_units(maps, UNIT)
         if mask is not None and keep is None:
-            self._check_mask(mask, (grid[0] // UNIT, grid[1] // UNIT))
             token = self.mask_token.to(units.dtype)
             units = torch.where(mask.flatten(1)[..., None, None, None], token, units)
-        positions = resize_pos_embed(self.pos_embed, self.grid, grid, num_prefix=0)
+        positions = resize_pos_embed(self.pos_embed, self.grid, grid, 0, self.pos_resize)
         units = units + to_units(to_map(positions, grid, 0), UNIT)
         units = units if keep is None else take(units, keep)
         return units, (grid[0] // UNIT, grid[1] // UNIT)
@@ -255,11 +268,16 @@ class MIMHiera(MIMBackbone):
         yield from self.blocks[: sum(self.depths[: self.frozen_stages])]
 
     def fit_state(
-        self, state: dict[str, Tensor], source_grid: Grid | None = None
+        self,
+        state: dict[str, Tensor],
+        source_grid: Grid | None = None,
+        how: Resize | None = None,
     ) -> tuple[dict[str, Tensor], dict[str, str]]:
         """Resize the position table of a state dict to this backbone; {key: 'from -> to'}.
 
-        source_grid: token grid (H, W) of the table in `state`; None: square.
+        Args:
+            source_grid: token grid (H, W) of the table in `state`; None: square.
+            how: it goes to another grid; None: as this backbone's own does.
 
         Raises:
             ValueError: a table that fits no grid.
@@ -267,7 +285,7 @@ class MIMHiera(MIMBackbone):
         table = state.get('pos_embed')
         if table is None:
             return state, {}
-        fitted = fit_positions(table, self.grid, 0, source_grid)
+        fitted = fit_positions(table, self.grid, 0, source_grid, how or self.pos_resize)
         if fitted.shape == table.shape:
             return {**state, 'pos_embed': fitted}, {}
         change = f'{tuple(table.shape)} -> {tuple(fitted.shape)}'

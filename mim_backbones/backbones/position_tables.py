@@ -1,6 +1,7 @@
 """Position tables of a checkpoint, fitted to another grid, window or kind of bias.
 
-absolute     bicubic; the CLS row stays, is dropped, or is zero where there was none
+absolute     as the caller says, bicubic by default; the CLS row stays, is dropped, or is zero where
+             there was none
 relative     the published geometric spline; a shared table goes to every block of a ViT, and each
              stage of a Swin has a window of its own
 decomposed   linear along each axis, as ViTDet does
@@ -13,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mim_backbones.backbones.layers.pos_embed import Grid, resize_pos_embed
+from mim_backbones.backbones.layers.pos_embed import BICUBIC, Grid, Resize, resize_pos_embed
 from mim_backbones.backbones.layers.rel_pos_bias import CLS_ROWS, resize_rel_pos_table
 
 SHARED = 'rel_pos_bias.relative_position_bias_table'
@@ -27,6 +28,8 @@ def fit_vit_tables(
     grid: Grid,
     num_cls: int,
     source_grid: Grid | None = None,
+    pos_grid: Grid | None = None,
+    how: Resize = BICUBIC,
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """`state` with every table in the shape of `own`, and {key: 'from -> to'} of what changed.
 
@@ -34,6 +37,8 @@ def fit_vit_tables(
         grid: patch grid (H, W) of the tables wanted.
         num_cls: 1 when the backbone has a CLS token.
         source_grid: grid of the tables in `state`; needed where they are not square.
+        pos_grid: that of the absolute positions wanted, where it is another than `grid`.
+        how: absolute positions are resized.
 
     Raises:
         ValueError: a table that fits no grid, or no place for it.
@@ -42,7 +47,7 @@ def fit_vit_tables(
     for key in fitted.keys() & own.keys():
         value, shape = fitted[key], own[key].shape
         if key == 'pos_embed':
-            new = fit_positions(value, grid, num_cls, source_grid)
+            new = fit_positions(value, pos_grid or grid, num_cls, source_grid, how)
         elif key.endswith('relative_position_bias_table'):
             new = fit_table(value, grid, num_cls, source_grid)
         elif key.endswith(('rel_pos_h', 'rel_pos_w')):
@@ -77,7 +82,11 @@ def fan_out(
 
 
 def fit_positions(
-    table: Tensor, grid: Grid, num_cls: int, source_grid: Grid | None = None
+    table: Tensor,
+    grid: Grid,
+    num_cls: int,
+    source_grid: Grid | None = None,
+    how: Resize = BICUBIC,
 ) -> Tensor:
     """(1, n, D) with or without a CLS row -> (1, num_cls + H*W, D).
 
@@ -102,7 +111,7 @@ def fit_positions(
     elif rows < num_cls:
         # No row is a position of zeros: the CLS token was added without one.
         table = torch.cat([table.new_zeros(1, num_cls, table.shape[2]), table], dim=1)
-    return resize_pos_embed(table, source, grid, num_cls)
+    return resize_pos_embed(table, source, grid, num_cls, how)
 
 
 def fit_table(table: Tensor, grid: Grid, num_cls: int, source_grid: Grid | None = None) -> Tensor:
@@ -146,15 +155,17 @@ def fit_swin_tables(
     own: Mapping[str, Tensor],
     grid: Grid,
     source_grid: Grid | None = None,
+    how: Resize = BICUBIC,
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """`state` with every table in the shape of `own`, and {key: 'from -> to'} of what changed.
 
     Relative tables by the published geometric method, stage by stage (a stage whose window shrank
-    has a smaller one); absolute positions bicubic. V2 has no relative tables.
+    has a smaller one). V2 has no relative tables.
 
     Args:
         grid: patch grid (H, W) of the absolute positions wanted.
         source_grid: that of the ones in `state`; needed where it is not square.
+        how: absolute positions are resized.
 
     Raises:
         ValueError: a shape differs and no resizing explains it.
@@ -168,11 +179,11 @@ def fit_swin_tables(
             source, target = ((isqrt(len(t)) + 1) // 2 for t in (value, own[key]))
             fitted[key] = resize_rel_pos_table(value, (source, source), (target, target), 0)
         elif key == 'absolute_pos_embed' and value.ndim == 3 and value.shape[2] == shape[2]:
-            fitted[key] = resize_pos_embed(value, source_grid or square(value), grid, 0)
+            fitted[key] = resize_pos_embed(value, source_grid or square(value), grid, 0, how)
         elif key == 'absolute_pos_embed' and value.ndim == 4 and value.shape[1] == shape[2]:
             # The published dense code keeps them as a map (1, C, H, W).
             rows = value.flatten(2).transpose(1, 2)
-            fitted[key] = resize_pos_embed(rows, (value.shape[2], value.shape[3]), grid, 0)
+            fitted[key] = resize_pos_embed(rows, (value.shape[2], value.shape[3]), grid, 0, how)
         else:
             raise ValueError(
                 f'{key} has shape {tuple(value.shape)}, the backbone wants {tuple(shape)}: '

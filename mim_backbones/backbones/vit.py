@@ -1,14 +1,16 @@
 """MIMViT: one plain vision transformer for pre-training and for every downstream task.
 
     image -> patch_embed -> (hidden tokens -> mask_token) -> + pos_embed -> [CLS, registers]
-          -> blocks -> norm
+          -> (norm_pre) -> blocks -> norm
 
 Options cover the dialects of MAE (arXiv 2111.06377), SimMIM (2111.09886), BEiT (2106.08254),
 BEiT v2 (2208.06366), MoCo v3 (2104.02057), MAE-Lite (2205.14443), DINOv2 with registers
-(2309.16588) and ViTDet's windowed blocks (2203.16527).
+(2309.16588), ViTDet's windowed blocks (2203.16527), CLIP (2103.00020), SigLIP (2303.15343),
+EVA-02 (2303.11331) and DINOv3 (2508.10104).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -18,9 +20,11 @@ from torch import Tensor
 from mim_backbones.backbones.archs import ViTSize, vit_size
 from mim_backbones.backbones.base import TOKENS, MIMBackbone, check_option, grid_of
 from mim_backbones.backbones.layers.block import Block, rising_rates, shrink_outputs
+from mim_backbones.backbones.layers.mlp import ACTIVATIONS, MLPS
 from mim_backbones.backbones.layers.patches import PatchEmbed
-from mim_backbones.backbones.layers.pos_embed import resize_pos_embed, sincos_pos_embed
+from mim_backbones.backbones.layers.pos_embed import Resize, resize_pos_embed, sincos_pos_embed
 from mim_backbones.backbones.layers.rel_pos_bias import RelPosBias
+from mim_backbones.backbones.layers.rope import Rotation, make_rope
 from mim_backbones.backbones.layers.tokens import pool_tokens, take, to_map, visible_indices
 from mim_backbones.backbones.position_tables import fit_vit_tables
 from mim_backbones.registry import MODELS
@@ -35,12 +39,16 @@ class MIMViT(MIMBackbone):
 
     Args:
         arch: a name of `archs.VIT` or a dict with embed_dim, depth, num_heads.
-        img_size: side (or (H, W)) of the images the position tables are made for; any other
-            multiple of the patch size works at run time, the tables are resized.
+        img_size: side (or (H, W)) of the images the position tables are made for; any other size
+            works at run time, the tables are resized.
         patch_size: side of a patch in pixels.
         out_indices: blocks whose output `forward` returns; negative counts from the end.
         pos_embed: 'learned', 'sincos' (fixed, MAE: column first), 'sincos-row-first' (fixed,
             MoCo v3) or 'none'.
+        pos_embed_size: side (or (H, W)) of the images that table is made for, where it is not
+            img_size (ViTDet keeps its pre-training's and resizes it in every pass).
+        pos_resize: how it goes to other grids, arguments of `layers.pos_embed.Resize`; bicubic
+            without antialias by default.
         rel_pos_bias: 'none', 'shared' (one table for all blocks) or 'per_block'.
         cls_token: whether a CLS token is put first.
         num_registers: register tokens after CLS, without positions (DINOv2).
@@ -48,6 +56,18 @@ class MIMViT(MIMBackbone):
         qkv_bias: 'joint', 'qv' (BEiT: no key bias) or 'none'.
         layer_scale: start value of the layer scale; None for no layer scale.
         final_norm: LayerNorm `norm` after the last block, on the last block's output only.
+        norm_pre: LayerNorm `norm_pre` of all tokens before the first block (CLIP).
+        patch_bias: whether the patch projection has a bias (CLIP: none).
+        mlp: 'plain' or 'swiglu' (DINOv2-giant, EVA-02, DINOv3's larger ones).
+        mlp_ratio: hidden width of the MLP (of SwiGLU's gate) in widths of the model.
+        act: activation of the plain MLP: 'gelu', 'gelu_tanh' (SigLIP), 'quick_gelu' (OpenAI's
+            CLIP), 'silu' or 'relu'.
+        mlp_norm, attn_norm: a LayerNorm before the last layer of the MLP, of the attention (EVA-02,
+            EVA-CLIP).
+        qk_norm: a LayerNorm over each head's query and key.
+        rope: rotary positions: 'none', a name of `layers.rope.ROPES` ('eva02', 'dinov3') or the
+            arguments of `layers.rope.Rope`. Each window, and each image of `encode`, counts from
+            its own corner.
         fc_norm: LayerNorm of the pooled vector in `forward_pooled` (mean pooling; BEiT and MAE
             then leave out the final norm).
         drop_path_rate: rate of the last block; rises linearly from 0.
@@ -70,6 +90,8 @@ class MIMViT(MIMBackbone):
         in_channels: int = 3,
         out_indices: Sequence[int] = (-1,),
         pos_embed: str = 'learned',
+        pos_embed_size: int | Grid | None = None,
+        pos_resize: dict | None = None,
         rel_pos_bias: str = 'none',
         cls_token: bool = True,
         num_registers: int = 0,
@@ -78,7 +100,15 @@ class MIMViT(MIMBackbone):
         layer_scale: float | None = None,
         final_norm: bool = True,
         fc_norm: bool = False,
+        norm_pre: bool = False,
+        patch_bias: bool = True,
+        mlp: str = 'plain',
         mlp_ratio: float = 4.0,
+        act: str = 'gelu',
+        mlp_norm: bool = False,
+        attn_norm: bool = False,
+        qk_norm: bool = False,
+        rope: str | Mapping[str, Any] | None = None,
         norm_eps: float = 1e-6,
         drop_path_rate: float = 0.0,
         window_size: int = 0,
@@ -93,6 +123,8 @@ class MIMViT(MIMBackbone):
         check_option('MIMViT', 'pos_embed', pos_embed, POS_EMBEDS)
         check_option('MIMViT', 'rel_pos_bias', rel_pos_bias, ('none', 'shared', 'per_block'))
         check_option('MIMViT', 'qkv_bias', qkv_bias, ('joint', 'qv', 'none'))
+        check_option('MIMViT', 'mlp', mlp, MLPS)
+        check_option('MIMViT', 'act', act, tuple(ACTIVATIONS))
         if window_size and (cls_token or num_registers):
             raise ValueError(
                 'MIMViT: windowed blocks have no place for a CLS token or registers; '
@@ -102,11 +134,15 @@ class MIMViT(MIMBackbone):
             raise ValueError('MIMViT: windowed blocks take decomposed_rel_pos, not rel_pos_bias')
         if num_registers and (rel_pos_bias != 'none' or decomposed_rel_pos):
             raise ValueError('MIMViT: register tokens have no relative positions; leave those out')
+        if decomposed_rel_pos and rope not in (None, 'none'):
+            raise ValueError('MIMViT: decomposed_rel_pos and rope exclude each other')
         self.embed_dim = size['embed_dim']
         self.depth = size['depth']
         self.num_heads = size['num_heads']
         self.patch_size = self.mask_size = self.stride = patch_size
         self.grid: Grid = grid_of('MIMViT', img_size, patch_size)
+        self.pos_grid: Grid = grid_of('MIMViT', pos_embed_size or img_size, patch_size)
+        self.pos_resize = Resize(**pos_resize or {})
         self.out_indices = tuple(i % self.depth for i in out_indices)
         self.num_features = (self.embed_dim,) * len(self.out_indices)
         self.num_cls = int(cls_token)  # also the rows of pos_embed before the patches'
@@ -116,7 +152,7 @@ class MIMViT(MIMBackbone):
         self.with_cp = with_cp
 
         dim = self.embed_dim
-        self.patch_embed = PatchEmbed(patch_size, in_channels, dim)
+        self.patch_embed = PatchEmbed(patch_size, in_channels, dim, patch_bias)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim)) if cls_token else None
         self.register_tokens = (
             nn.Parameter(torch.zeros(1, num_registers, dim)) if num_registers else None
@@ -126,6 +162,9 @@ class MIMViT(MIMBackbone):
         self.rel_pos_bias = None
         if rel_pos_bias == 'shared':
             self.rel_pos_bias = RelPosBias(self.grid, self.num_heads, cls_token)
+        self.act = act if mlp == 'plain' else None
+        self.rope = make_rope(rope, dim // self.num_heads)
+        self.norm_pre = nn.LayerNorm(dim, eps=norm_eps) if norm_pre else nn.Identity()
         drop_path = rising_rates(drop_path_rate, self.depth)
         self.blocks = nn.ModuleList()
         for i in range(self.depth):
@@ -137,7 +176,12 @@ class MIMViT(MIMBackbone):
                     dim,
                     self.num_heads,
                     mlp_ratio=mlp_ratio,
+                    mlp=mlp,
+                    act=act,
+                    mlp_norm=mlp_norm,
                     qkv_bias=qkv_bias,
+                    qk_norm=qk_norm,
+                    attn_norm=attn_norm,
                     drop_path=drop_path[i],
                     layer_scale=layer_scale,
                     norm_eps=norm_eps,
@@ -156,14 +200,21 @@ class MIMViT(MIMBackbone):
     # ------------------------------------------------------------------ image -> features
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """image (B, C, H, W) -> one map (B, D, H/p, W/p) per out_index."""
+        """image (B, C, H, W) -> one map (B, D, ceil(H/p), ceil(W/p)) per out_index.
+
+        Any size: an image of no whole patches is padded by zeros at right and bottom.
+        """
         return self.intermediates(image, self.out_indices, norm_last=True)
 
     def forward_tokens(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Last map (B, D, H/p, W/p), after the final norm.
+        """Last map (B, D, ceil(H/p), ceil(W/p)), after the final norm.
 
         mask: (B, H/p, W/p) bool, True = hidden: those tokens are replaced by the mask token
-        after the patch projection and before the positions (SimMIM, BEiT).
+        after the patch projection and before the positions (SimMIM, BEiT). Images are then of
+        whole patches.
+
+        Raises:
+            UserError: the mask is not the image's, or there is no mask token.
         """
         (tokens,) = self.block_tokens(image, (-1,), mask)
         return to_map(self.norm(tokens), self._grid_of(image), self.num_prefix)
@@ -179,11 +230,13 @@ class MIMViT(MIMBackbone):
                 this order. Needs no look at the numbers, so that a GPU is not kept waiting.
 
         Raises:
-            ValueError: the images hide different numbers of tokens, or the backbone has windows
-                or relative positions.
+            UserError: the mask is not the image's, or hides different numbers of tokens.
+            ValueError: the backbone has windows or relative positions.
         """
         assert (mask is None) != (keep is None), 'either mask or keep'
-        keep = visible_indices(mask) if keep is None else keep
+        if mask is not None:
+            self._check_mask(mask, image)
+            keep = visible_indices(mask)
         return self.norm(self.block_tokens(image, (-1,), keep=keep)[0])
 
     def forward_pooled(self, image: Tensor, pool: str = 'mean') -> Tensor:
@@ -197,7 +250,7 @@ class MIMViT(MIMBackbone):
     def intermediates(
         self, image: Tensor, indices: Sequence[int], norm_last: bool = False
     ) -> tuple[Tensor, ...]:
-        """Outputs of the blocks `indices` as maps (B, D, H/p, W/p), in one pass.
+        """Outputs of the blocks `indices` as maps (B, D, ceil(H/p), ceil(W/p)), in one pass.
 
         norm_last: apply the final norm to the last block's output.
         """
@@ -230,17 +283,19 @@ class MIMViT(MIMBackbone):
         `forward_tokens`, keep drops them as in `forward_visible`.
         """
         x, grid = self._embed(image, mask, keep)
-        bias = None if grid is None else self.relative_bias(grid)
+        bias = self.relative_bias(grid) if keep is None else None
+        whole, window = self._rotations(grid, x.device, keep)
         wanted = [i % self.depth for i in indices]
         outputs = {}
         for i, block in enumerate(self.blocks[: max(wanted) + 1]):
-            x = self._run(block, x, grid, bias)
+            rope = window if block.window_size else whole
+            x = self._run(block, x, grid if keep is None else None, bias, rope)
             if i in wanted:
                 outputs[i] = x
         return tuple(outputs[i] for i in wanted)
 
     def embed_patches(self, image: Tensor) -> Tensor:
-        """Patch tokens with their absolute positions, no CLS: (B, H/p * W/p, D), raster order."""
+        """Patch tokens with their absolute positions, no CLS: (B, N, D), raster order."""
         x = self.patch_embed(image)
         grid = (x.shape[-2], x.shape[-1])
         return x.flatten(2).transpose(1, 2) + self._positions(grid)[:, self.num_cls :]
@@ -249,7 +304,7 @@ class MIMViT(MIMBackbone):
         """Patch tokens of several images (B, N, D) together through all blocks and final norm.
 
         Every token sees every other, of all images (one-stream tracking). A relative bias holds
-        within an image.
+        within an image; rotary positions count from the corner of each.
 
         Args:
             grids: (H, W) of each image's patches, in the order of the tokens.
@@ -263,9 +318,12 @@ class MIMViT(MIMBackbone):
                 'positions; build with window_size=0, decomposed_rel_pos=False'
             )
         shared = None if self.rel_pos_bias is None else self.rel_pos_bias.joined(grids)
+        rope = None if self.rope is None else self.rope(grids, tokens.device)
+        tokens = self.norm_pre(tokens)
         for block in self.blocks:
             own = block.rel_pos_bias
-            tokens = self._run(block, tokens, None, shared if own is None else own.joined(grids))
+            bias = shared if own is None else own.joined(grids)
+            tokens = self._run(block, tokens, None, bias, rope)
         return self.norm(tokens)
 
     def relative_bias(self, grid: Grid) -> Tensor | None:
@@ -284,23 +342,36 @@ class MIMViT(MIMBackbone):
                 'decomposed_rel_pos=False'
             )
 
+    def _rotations(
+        self, grid: Grid, device: torch.device, keep: Tensor | None
+    ) -> tuple[Rotation | None, Rotation | None]:
+        """What turns the tokens of `grid`, or of its cells `keep` (B, V), and those of a window."""
+        if self.rope is None:
+            return None, None
+        whole, side = self.rope([grid], device), self.window_size
+        window = self.rope([(side, side)], device) if side else None
+        return (whole if keep is None else whole.of(keep)), window
+
     def _grid_of(self, image: Tensor) -> Grid:
-        return image.shape[-2] // self.patch_size, image.shape[-1] // self.patch_size
+        rows, columns = (-(-side // self.patch_size) for side in image.shape[-2:])
+        return rows, columns
 
     def _embed(
         self, image: Tensor, mask: Tensor | None, keep: Tensor | None = None
-    ) -> tuple[Tensor, Grid | None]:
-        """Tokens (B, prefix + N, D) and their grid, None when only some are kept."""
+    ) -> tuple[Tensor, Grid]:
+        """Tokens (B, prefix + N, D) and the image's grid, of which `keep` leaves some out."""
         x = self.patch_embed(image)
         grid = (x.shape[-2], x.shape[-1])
         x = x.flatten(2).transpose(1, 2)
         if mask is not None:
-            self._check_mask(mask, grid)
+            self._check_mask_token()
+            self._check_mask(mask, image)
             x = torch.where(mask.flatten(1)[..., None], self.mask_token.to(x.dtype), x)
         positions = self._positions(grid)
         x = x + positions[:, self.num_cls :]
         if keep is not None:
             self._refuse_relative()
+            self._check_keep(keep, image)
             x = take(x, keep)
         prefix = []
         if self.cls_token is not None:
@@ -308,22 +379,22 @@ class MIMViT(MIMBackbone):
         if self.register_tokens is not None:
             prefix.append(self.register_tokens)
         tokens = torch.cat([*(t.to(x.dtype).expand(len(x), -1, -1) for t in prefix), x], dim=1)
-        return tokens, grid if keep is None else None
+        return self.norm_pre(tokens), grid
 
     def _positions(self, grid: Grid) -> Tensor:
         """(1, cls + N, D), or zeros of shape (1, cls + 1, 1) when there are none."""
         if self.pos_embed is None:
             return self.patch_embed.proj.weight.new_zeros(1, self.num_cls + 1, 1)
-        return resize_pos_embed(self.pos_embed, self.grid, grid, self.num_cls)
+        return resize_pos_embed(self.pos_embed, self.pos_grid, grid, self.num_cls, self.pos_resize)
 
     def _make_pos_embed(self, kind: str) -> nn.Parameter | None:
         if kind == 'none':
             return None
         if kind != 'learned':
             x_first = kind == 'sincos'
-            table = sincos_pos_embed(self.embed_dim, self.grid, self.num_cls, x_first)
+            table = sincos_pos_embed(self.embed_dim, self.pos_grid, self.num_cls, x_first)
             return nn.Parameter(table, requires_grad=False)
-        count = self.num_cls + self.grid[0] * self.grid[1]
+        count = self.num_cls + self.pos_grid[0] * self.pos_grid[1]
         return nn.Parameter(trunc_normal_(torch.zeros(1, count, self.embed_dim), std=0.02))
 
     def _draw_weights(self) -> None:
@@ -355,22 +426,35 @@ class MIMViT(MIMBackbone):
 
     def _frozen_parts(self) -> Iterator[nn.Module | Tensor | None]:
         yield from (self.cls_token, self.register_tokens, self.mask_token, self.pos_embed)
-        yield self.patch_embed
+        yield from (self.patch_embed, self.norm_pre)
         yield from self.blocks[: self.frozen_stages]
         if self.frozen_stages > 0:
             yield self.rel_pos_bias  # every frozen block reads it
 
     def fit_state(
-        self, state: dict[str, Tensor], source_grid: Grid | None = None
+        self,
+        state: dict[str, Tensor],
+        source_grid: Grid | None = None,
+        how: Resize | None = None,
     ) -> tuple[dict[str, Tensor], dict[str, str]]:
         """Fit the position tables of a state dict to this backbone; {key: 'from -> to'}.
 
-        source_grid: patch grid of the tables in `state`; None: square.
+        Args:
+            source_grid: patch grid of the tables in `state`; None: square.
+            how: absolute positions go to another grid; None: as this backbone's own do.
 
         Raises:
             ValueError: a table that fits no grid.
         """
-        return fit_vit_tables(state, self.state_dict(), self.grid, self.num_cls, source_grid)
+        return fit_vit_tables(
+            state,
+            self.state_dict(),
+            self.grid,
+            self.num_cls,
+            source_grid,
+            self.pos_grid,
+            how or self.pos_resize,
+        )
 
     def get_layer_depth(self, name: str, prefix: str = '') -> tuple[int, int]:
         """Embeddings 0, block i is i + 1, everything else (norm, shared bias) the last depth."""
@@ -378,7 +462,7 @@ class MIMViT(MIMBackbone):
         if not name.startswith(prefix):
             return count - 1, count
         parts = name.removeprefix(prefix).split('.')
-        if parts[0] in (*TOKENS, 'pos_embed', 'patch_embed'):
+        if parts[0] in (*TOKENS, 'pos_embed', 'patch_embed', 'norm_pre'):
             return 0, count
         if parts[0] == 'blocks':
             return int(parts[1]) + 1, count

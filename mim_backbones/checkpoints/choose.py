@@ -13,7 +13,12 @@ from torch import Tensor
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from mim_backbones.checkpoints.source import Content
 
-PATCH_EMBED = re.compile(r'(?P<prefix>|.*\.)patch_embed\.proj(ection)?\.weight')
+# Ours and most sources', Hugging Face's CLIP and SigLIP, and OpenAI's CLIP, whose convolution has a
+# ResNet's name: its CLS token lies beside.
+PATCH_EMBED = re.compile(
+    r'(?P<prefix>|.*\.)(patch_embed\.proj(ection)?|embeddings\.patch_embedding|(?P<clip>conv1))'
+    r'\.weight'
+)
 # A teacher of another model, the decoder of a tokenizer, the tokenizer of a pre-training model.
 OTHER_MODEL = {
     'tch_model', 'teacher_model', 'distill_model', 'decoder', 'target_generator', 'vqkd',
@@ -84,7 +89,9 @@ def choose_model(content: Content, weights: str = 'auto') -> Model:
     found = {
         match['prefix']: value
         for key, value in content.tensors.items()
-        if (match := PATCH_EMBED.fullmatch(key)) and value.ndim >= 4
+        if (match := PATCH_EMBED.fullmatch(key))
+        and value.ndim >= 4
+        and (not match['clip'] or f'{match["prefix"]}class_embedding' in content.tensors)
     }
     if not found:
         shown = ', '.join(list(content.tensors)[:4])

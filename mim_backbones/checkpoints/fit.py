@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mim_backbones.backbones.base import MIMBackbone
-from mim_backbones.backbones.layers.pos_embed import Grid
+from mim_backbones.backbones.layers.pos_embed import Grid, Resize
 
 # Parts a backbone may lack though the checkpoint has them, and what that means.
 OPTIONAL = (
@@ -52,12 +52,14 @@ def fit(
     state: dict[str, Tensor],
     leave_out: Sequence[str] = (),
     source_grid: Grid | None = None,
+    how: Resize | None = None,
 ) -> Fitted:
     """Match a state dict in our names with a backbone, name by name.
 
     Args:
         leave_out: parts of our names ('rel_pos_bias', 'gamma_1') that the caller does without.
         source_grid: patch grid (H, W) of the position tables; None: square.
+        how: absolute positions go to another grid; None: as the backbone's own do.
 
     Raises:
         ValueError: a shape that no resizing explains, or a key bias without a place.
@@ -72,8 +74,8 @@ def fit(
         else:
             kept[key] = value
     result.resized.update(fit_qkv_bias(kept, own))
-    where = {} if source_grid is None else {'source_grid': source_grid}
-    kept, tables = backbone.fit_state(kept, **where)
+    said = {'source_grid': source_grid, 'how': how}
+    kept, tables = backbone.fit_state(kept, **{k: v for k, v in said.items() if v is not None})
     result.resized.update(tables)
     for key, value in kept.items():
         if key not in own:

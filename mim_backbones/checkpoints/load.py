@@ -7,13 +7,18 @@ The dialects are in `dialects/`, one source a file; shapes are read in `shapes/`
 """
 
 import inspect
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
+
+import torch
 
 from mim_backbones.backbones.archs import hiera_size, swin_size, vit_size
 from mim_backbones.backbones.base import MIMBackbone
-from mim_backbones.backbones.layers.pos_embed import Grid
+from mim_backbones.backbones.layers.pos_embed import BICUBIC, Grid, Resize
+from mim_backbones.backbones.layers.rope import make_rope
+from mim_backbones.backbones.swin import MIMSwin
+from mim_backbones.checkpoints.beyond import refuse_beyond, refuse_unclear
 from mim_backbones.checkpoints.choose import Model, choose_model
 from mim_backbones.checkpoints.dialects import recognise
 from mim_backbones.checkpoints.dialects.base import Translated
@@ -22,6 +27,8 @@ from mim_backbones.checkpoints.report import LoadReport, refuse_gaps, report_of
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from mim_backbones.checkpoints.shapes import architecture_arguments
 from mim_backbones.checkpoints.shapes.hints import Hints
+from mim_backbones.checkpoints.shapes.swin import shown_scale
+from mim_backbones.checkpoints.shapes.vit import unseen_options
 from mim_backbones.checkpoints.source import Content, Source, open_source
 from mim_backbones.registry import MODELS, WEIGHT_INITIALIZERS
 from mim_backbones.training.config import import_recorded
@@ -56,6 +63,9 @@ def load_pretrained(
     weights: str = 'auto',
     leave_out: Sequence[str] = (),
     grid: Grid | None = None,
+    mode: str | None = None,
+    antialias: bool | None = None,
+    offset: float | None = None,
 ) -> LoadReport:
     """Copy the weights of a checkpoint into a backbone, in place.
 
@@ -67,13 +77,18 @@ def load_pretrained(
         leave_out: parts of names to do without ('rel_pos_bias', 'gamma_1'), though the file has
             them.
         grid: patch grid (H, W) of the file's position tables, where they are not square.
+        mode, antialias, offset: how absolute positions go to another grid, parts of
+            `layers.pos_embed.Resize`; None: as the code that the file is from does it.
 
     Raises:
-        CheckpointError: unreadable file, no tensors, another family or size, or (strict)
-            parameters left uncovered or weights without a place; the backbone is then unchanged.
+        CheckpointError: unreadable file, no tensors, another family or size, a backbone with
+            parts that ours lack, or (strict) parameters left uncovered or weights without a place;
+            the backbone is then unchanged.
     """
     opened = translate(open_source(source, trust), weights)
-    return load(backbone, opened, strict, leave_out, grid)
+    check_unseen(backbone, opened)
+    check_scale(backbone, opened)
+    return load(backbone, opened, strict, leave_out, grid, given(mode, antialias, offset))
 
 
 @WEIGHT_INITIALIZERS.register_module()
@@ -93,11 +108,14 @@ class Pretrained:
         weights: str = 'auto',
         leave_out: Sequence[str] = (),
         grid: Grid | None = None,
+        mode: str | None = None,
+        antialias: bool | None = None,
+        offset: float | None = None,
     ) -> None:
         self.checkpoint = checkpoint
         self.options: dict[str, Any] = {
             'strict': strict, 'trust': trust, 'weights': weights, 'leave_out': leave_out,
-            'grid': grid,
+            'grid': grid, **given(mode, antialias, offset),
         }  # fmt: skip
 
     def __call__(self, backbone: MIMBackbone) -> None:
@@ -111,13 +129,20 @@ def from_checkpoint(
     *,
     trust: bool = False,
     weights: str = 'auto',
+    leave_out: Sequence[str] = (),
     grid: Grid | None = None,
+    mode: str | None = None,
+    antialias: bool | None = None,
+    offset: float | None = None,
     **overrides: Any,
 ) -> tuple[MIMBackbone, LoadReport]:
     """Build the backbone a checkpoint holds, and load it.
 
+    The backbone is made for the image size of the file's tables unless `img_size` says another,
+    and its positions go to other sizes at run time as they do here.
+
     Args:
-        trust, weights, grid: see `load_pretrained`.
+        trust, weights, leave_out, grid, mode, antialias, offset: see `load_pretrained`.
         overrides: constructor arguments that replace the inferred ones (img_size, out_indices,
             drop_path_rate, rel_pos_bias='none', ...); `num_heads` where shapes do not show it.
 
@@ -126,9 +151,10 @@ def from_checkpoint(
             override contradicts the file or is none the backbone takes.
     """
     opened = translate(open_source(source, trust), weights)
-    backbone = build(arguments(opened, overrides), opened)
+    asked = given(mode, antialias, offset)
+    backbone = build(arguments(opened, overrides, grid, asked), opened)
     without = [part for key, parts in PARTS.items() for part in parts if absent(overrides, key)]
-    return backbone, load(backbone, opened, True, without, grid)
+    return backbone, load(backbone, opened, True, [*leave_out, *without], grid, asked)
 
 
 def backbone_config(
@@ -137,33 +163,48 @@ def backbone_config(
     trust: bool = False,
     weights: str = 'auto',
     grid: Grid | None = None,
+    mode: str | None = None,
+    antialias: bool | None = None,
+    offset: float | None = None,
     **overrides: Any,
 ) -> dict[str, Any]:
     """Registry type and constructor arguments of the backbone a checkpoint holds.
 
-    It takes what `from_checkpoint` takes; `grid` says how to load, and changes nothing here.
+    It takes what `from_checkpoint` takes.
 
     Raises:
         CheckpointError: as `from_checkpoint`.
     """
-    return arguments(translate(open_source(source, trust), weights), overrides)
+    opened = translate(open_source(source, trust), weights)
+    return arguments(opened, overrides, grid, given(mode, antialias, offset))
 
 
 def translate(content: Content, weights: str = 'auto') -> Opened:
     """Content in our key names.
 
     Raises:
-        CheckpointError: no backbone of a known dialect.
+        CheckpointError: no backbone of a known dialect, or one with parts that ours lack.
     """
     model = choose_model(content, weights)
+    refuse_beyond(model)
     return Opened(model, recognise(model).translate(model))
 
 
-def arguments(opened: Opened, overrides: dict[str, Any]) -> dict[str, Any]:
+def arguments(
+    opened: Opened,
+    overrides: dict[str, Any],
+    grid: Grid | None = None,
+    resizing: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """What pre-training recorded, or else what the shapes show; then the overrides.
 
+    Args:
+        grid: patch grid of the tables; what they are made for.
+        resizing: parts of `Resize` asked for.
+
     Raises:
-        CheckpointError: `arch` or `num_heads` contradict the file, or it does not show a number.
+        CheckpointError: `arch` or `num_heads` contradict the file, or it does not show a number,
+            or what it computes.
     """
     dialect = opened.translated.dialect
     record = (opened.model.record or {}).get('backbone')
@@ -174,14 +215,19 @@ def arguments(opened: Opened, overrides: dict[str, Any]) -> dict[str, Any]:
         implied=dialect.options(opened.model),
         head_width=dialect.head_width,
         said=opened.model.said,
+        grid=grid,
         guesses=opened.guesses,
     )
     if record is None:
+        refuse_unclear(opened.model, {**hints.implied, **overrides})
         config = architecture_arguments(dialect.family, opened.translated.state, hints)
     else:
         import_recorded(opened.model.record, opened.model.name)
         config = dict(record)
         hints.agreed(recorded_size(config, dialect.family), SIZES[dialect.family])
+    how = resize_rule(opened, resizing)
+    if how != BICUBIC:
+        config['pos_resize'] = {k: v for k, v in asdict(how).items() if v != getattr(BICUBIC, k)}
     config.update({k: v for k, v in overrides.items() if k not in ('arch', 'num_heads')})
     config.pop('init_cfg', None)
     return config
@@ -215,20 +261,49 @@ def load(
     strict: bool,
     leave_out: Sequence[str] = (),
     grid: Grid | None = None,
+    resizing: Mapping[str, Any] | None = None,
 ) -> LoadReport:
     """Fit, report, refuse gaps, copy."""
-    model, translated = opened.model, opened.translated
+    model, translated = opened.model, opened.translated.without(leave_out)
     check_family(backbone, opened)
     grid = grid or recorded_grid(model)
+    how = resize_rule(opened, resizing, backbone.built_with.get('pos_resize'))
     try:
-        fitted = fit(backbone, translated.state, leave_out, grid)
+        fitted = fit(backbone, translated.state, leave_out, grid, how)
     except ValueError as error:
         raise CheckpointError(f'checkpoint {model.name}: {error}') from error
-    report = report_of(model, translated, fitted, opened.guesses)
+    report = report_of(model, translated, fitted, opened.guesses, how)
     if strict:
         refuse_gaps(report, fitted, translated)
     backbone.load_state_dict(fitted.state, strict=False)
     return report
+
+
+def given(mode: str | None, antialias: bool | None, offset: float | None) -> dict[str, Any]:
+    """The parts of `Resize` that were given."""
+    parts = {'mode': mode, 'antialias': antialias, 'offset': offset}
+    return {key: value for key, value in parts.items() if value is not None}
+
+
+def resize_rule(
+    opened: Opened,
+    asked: Mapping[str, Any] | None = None,
+    configured: Mapping[str, Any] | None = None,
+) -> Resize:
+    """How absolute positions go to another grid: as asked, else as the backbone was configured,
+    else as its pre-training here had it, else as the file's own code does.
+
+    Raises:
+        CheckpointError: there is no such way.
+    """
+    record = (opened.model.record or {}).get('backbone')
+    rule = opened.translated.dialect.resize
+    try:
+        if configured or record is not None:
+            rule = Resize(**(configured or record.get('pos_resize') or {}))
+        return replace(rule, **asked or {})
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f'positions of checkpoint {opened.model.name}: {error}') from error
 
 
 def family_of(backbone: MIMBackbone) -> str:
@@ -243,6 +318,59 @@ def check_family(backbone: MIMBackbone, opened: Opened) -> None:
         raise CheckpointError(
             f'checkpoint {opened.model.name} holds a {wanted} backbone '
             f'({opened.translated.dialect.name}); {type(backbone).__name__} cannot take it'
+        )
+
+
+def check_unseen(backbone: MIMBackbone, opened: Opened) -> None:
+    """Raises CheckpointError when a ViT differs from its checkpoint in what no shape shows.
+
+    That is the activation and the rotary positions, where the file, timm or the dialect says them.
+    """
+    model, dialect = opened.model, opened.translated.dialect
+    if family_of(backbone) != 'vit' or dialect.family != 'vit':
+        return
+    record = (model.record or {}).get('backbone')
+    if record is None:
+        stated = {**unseen_options(model.said), **dialect.options(model)}
+    else:
+        stated = {'act': record.get('act', 'gelu'), 'rope': record.get('rope')}
+    if backbone.act is None:  # a gated MLP
+        stated.pop('act', None)
+    wrong = ['act'] if stated.get('act', backbone.act) != backbone.act else []
+    if 'rope' in stated:
+        rope = make_rope(stated['rope'], backbone.embed_dim // backbone.num_heads)
+        wrong += ['rope'] if rope != backbone.rope else []
+    if wrong:
+        right = ', '.join(f'{option}={stated[option]!r}' for option in wrong)
+        raise CheckpointError(
+            f'checkpoint {model.name} was trained with {right}, without which its weights compute '
+            'something else; build the backbone with that'
+        )
+
+
+def check_scale(backbone: MIMBackbone, opened: Opened) -> None:
+    """Raises CheckpointError when a Swin V2 scales its bias by other windows than its checkpoint.
+
+    Where the file, timm or the record of a pre-training shows them.
+    """
+    model, dialect = opened.model, opened.translated.dialect
+    if not isinstance(backbone, MIMSwin) or dialect.family != 'swin':
+        return
+    if not any('.cpb_mlp.' in key for key in opened.translated.state):
+        return
+    record = (model.record or {}).get('backbone')
+    if record is None:
+        hints = Hints(model.name, implied=dialect.options(model), said=model.said)
+        theirs = shown_scale(hints)
+    else:
+        with torch.device('meta'):
+            theirs = MODELS.build({k: v for k, v in record.items() if k != 'init_cfg'}).bias_windows
+    pairs = zip(backbone.bias_windows, theirs)
+    if any(own and wanted and own != wanted for own, wanted in pairs):
+        raise CheckpointError(
+            f'checkpoint {model.name} has a bias scaled by the windows of its pre-training, '
+            f'{theirs}, and the backbone scales by {backbone.bias_windows}; build it with '
+            f'pretrained_window_sizes={theirs}'
         )
 
 

@@ -6,12 +6,14 @@ from typing import Any
 
 from mmengine.logging import MMLogger
 
+from mim_backbones.backbones.layers.pos_embed import Resize
 from mim_backbones.checkpoints.choose import Model
 from mim_backbones.checkpoints.dialects.base import Translated
 from mim_backbones.checkpoints.fit import Fitted
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from mim_backbones.checkpoints.shapes import architecture_name
 
+POSITIONS = {'pos_embed', 'absolute_pos_embed'}
 LINES = 6  # names shown of each kind; as_dict has all
 
 
@@ -32,6 +34,7 @@ class LoadReport:
         missing: backbone parameters the checkpoint does not cover.
         unexpected: checkpoint keys nobody asked for.
         guessed: sizes that nothing in the checkpoint shows, and where they are from.
+        resizing: how absolute positions were taken to another grid; '' where they were not.
     """
 
     source: str
@@ -45,6 +48,7 @@ class LoadReport:
     missing: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
     guessed: list[str] = field(default_factory=list)
+    resizing: str = ''
 
     @property
     def covered(self) -> float:
@@ -67,6 +71,7 @@ class LoadReport:
         ]
         lines += [f'  guessed    {line}' for line in self.guessed]
         lines += shortened('resized', [f'{name}: {how}' for name, how in self.resized.items()])
+        lines += [f'  positions  {self.resizing}'] if self.resizing else []
         lines += [f'  ignored    {len(keys)} x {why}' for why, keys in self.ignored.items()]
         lines += shortened('fresh', self.fresh)
         lines += shortened('missing', self.missing)
@@ -92,7 +97,7 @@ def share(covered: float) -> str:
 
 
 def report_of(
-    model: Model, translated: Translated, fitted: Fitted, guessed: Sequence[str]
+    model: Model, translated: Translated, fitted: Fitted, guessed: Sequence[str], how: Resize
 ) -> LoadReport:
     """Every key of the file and every parameter of the backbone, under what became of it."""
     ignored = {why: list(keys) for why, keys in translated.ignored.items()}
@@ -110,6 +115,7 @@ def report_of(
         missing=fitted.missing,
         unexpected=[*translated.unexpected, *fitted.homeless],
         guessed=list(guessed),
+        resizing=str(how) if POSITIONS & set(fitted.resized) else '',
     )
 
 
@@ -120,20 +126,18 @@ def refuse_gaps(report: LoadReport, fitted: Fitted, translated: Translated) -> N
             f'checkpoint {report.source} ({report.dialect}) covers {report.covered:.0%} of the '
             f'backbone; {len(report.missing)} parameters missing: {some(report.missing)}'
         )
-    homeless = [*fitted.homeless, *(k for k in translated.unexpected if is_backbone_like(k))]
-    if homeless:
+    if fitted.homeless:
         raise CheckpointError(
             f'checkpoint {report.source} ({report.dialect}, {report.architecture}) has weights '
-            f'the backbone has no place for: {some(homeless)}; build it as '
+            f'the backbone has no place for: {some(fitted.homeless)}; build it as '
             'from_checkpoint does, or name them in leave_out'
         )
-
-
-def is_backbone_like(key: str) -> bool:
-    """Whether an unknown key reads like a backbone's weight rather than a head's."""
-    parts = {'blocks', 'layers', 'stages', 'patch_embed', 'rel_pos_bias', 'cls_token', 'norm'}
-    first = key.split('.')[0]
-    return first in parts or 'pos_embed' in first or first.endswith('_token')
+    if translated.unexpected:
+        raise CheckpointError(
+            f'checkpoint {report.source} ({report.dialect}, {report.architecture}) has beside its '
+            f'backbone weights of a kind mimbench does not know: {some(translated.unexpected)}; '
+            'if the features do without them, name them in leave_out'
+        )
 
 
 def some(names: Sequence[str], count: int = 5) -> str:

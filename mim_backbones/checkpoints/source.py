@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError, read_weights_file
+from mim_backbones.checkpoints.timm_config import said_by
 
 # Segments that wrapping adds: DDP and BEiT v2's file level; torch.compile; FSDP; recomputation.
 TRANSPARENT = {'module', '_orig_mod', '_fsdp_wrapped_module', '_checkpoint_wrapped_module'}
@@ -134,10 +135,10 @@ def open_timm(source: str) -> Content:
     name, separator, file = source.removeprefix(TIMM).partition('@')
     if separator:
         tensors = content_of(read_weights_file(file), source).tensors
-        return Content(source, tensors, _said_by(create_timm_model(name, pretrained=False)))
+        return Content(source, tensors, said_by(create_timm_model(name, pretrained=False)))
     model = create_timm_model(name, pretrained=True)
     state: dict[str, Tensor] = model.state_dict()
-    return Content(source, dict(state), _said_by(model))
+    return Content(source, dict(state), said_by(model))
 
 
 def create_timm_model(name: str, pretrained: bool) -> Any:
@@ -158,18 +159,3 @@ def create_timm_model(name: str, pretrained: bool) -> Any:
             f'timm: the weights of {name} cannot be had ({why[0] if why else type(error).__name__}'
             f'); download them and give timm:{name}@FILE'
         ) from error
-
-
-def _said_by(model: Any) -> dict[str, Any]:
-    """Heads, window (Swin V2's weights do not show it) and image size, as the model has them."""
-    first = next((m for m in model.modules() if hasattr(m, 'num_heads')), None)
-    found: dict[str, Any] = {}
-    if first is not None and hasattr(model, 'blocks'):
-        found['num_heads'] = int(first.num_heads)
-    windows = [m.window_size for m in model.modules() if hasattr(m, 'window_size')]
-    if windows:
-        found['window_size'] = max(w if isinstance(w, int) else w[0] for w in windows)
-    size = getattr(getattr(model, 'patch_embed', None), 'img_size', None)
-    if size is not None:
-        found['img_size'] = tuple(size)
-    return found

@@ -18,11 +18,13 @@ from pretrain.images.decode import (
     BAD_IMAGE,
     centre_crop,
     channels_first,
+    check_decode,
     check_interpolation,
     colour_jitter,
     decode_for,
     list_images,
     open_image,
+    read_crop,
     resize_box,
     sample_crop,
 )
@@ -75,11 +77,12 @@ class UnlabelledImages(Dataset):
         flip: probability of a horizontal flip.
         jitter: strength of the colour jitter, 0 to 1.
         interpolation: 'bilinear', 'bicubic' or 'lanczos', of the student's view.
+        decode: 'exact', or 'fast' for large JPEGs at small sizes, see `pretrain.images.decode`.
         img_size: side of the student's view in pixels; best left to the backbone.
 
     Raises:
         UserError: the folder is not there or holds no images.
-        ValueError: no such interpolation, or a jitter outside [0, 1].
+        ValueError: no such interpolation or decoding, or a jitter outside [0, 1].
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class UnlabelledImages(Dataset):
         flip: float = 0.5,
         jitter: float = 0.0,
         interpolation: str = 'bilinear',
+        decode: str = 'exact',
         img_size: int | None = None,
     ) -> None:
         if not 0 <= jitter <= 1:
@@ -103,6 +107,7 @@ class UnlabelledImages(Dataset):
         self.flip = flip
         self.jitter = jitter
         self.interpolation = check_interpolation(interpolation)
+        self.decode = check_decode(decode)
         self.img_size = img_size
         self.masker: Any = None
         self.view: View | None = None
@@ -159,12 +164,14 @@ class UnlabelledImages(Dataset):
         with open_image(path) as image:
             width, height = image.size
             box = sample_crop((height, width), self.scale, self.ratio, rng)
-            rgb, box = decode_for(image, box, max(view.size for view in views.values()))
+            side = max(view.size for view in views.values())
+            rgb, box = decode_for(image, box, side, self.decode)
         # The contrast's pivot is the mean of the whole picture, so the crop comes after.
         rgb = colour_jitter(rgb, self.jitter, rng)
         flip = rng.random() < self.flip
         return {
-            name: channels_first(resize_box(rgb, box, *view), flip) for name, view in views.items()
+            name: channels_first(resize_box(rgb, box, *view, self.decode), flip)
+            for name, view in views.items()
         }
 
     def _known(self, path: str) -> dict[str, np.ndarray]:
@@ -174,8 +181,8 @@ class UnlabelledImages(Dataset):
             raise OSError('it could not be decoded when the ids were written')
         with open_image(path) as image:
             width, height = image.size
-            rgb, box = decode_for(image, centre_crop((height, width)), self.img_size)
-        pixels = resize_box(rgb, box, self.img_size, self.interpolation)
+            box = centre_crop((height, width))
+            pixels = read_crop(image, box, self.img_size, self.interpolation, self.decode)
         return {'image': channels_first(pixels), 'target_ids': ids.astype(np.int64)}
 
 

@@ -1,7 +1,15 @@
-"""Image files -> square uint8 crops, decoded no larger than the crop needs."""
+"""Image files -> square uint8 crops.
+
+`decode` says how much of a file is read for a crop, docs/decode.md what that costs and spares:
+
+    exact   every pixel, then one antialiased resize: what the published code sees, bit by bit
+    fast    a JPEG at 1/2, 1/4 or 1/8 by its DCT, any picture by whole boxes, as long as the crop
+            keeps twice the target's pixels each way, so that the antialiased resize decides
+"""
 
 from collections.abc import Collection
 from contextlib import suppress
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +27,8 @@ INTERPOLATIONS = {
     'bicubic': Image.Resampling.BICUBIC,
     'lanczos': Image.Resampling.LANCZOS,
 }
+DECODES = ('exact', 'fast')
+KEPT = 2  # pixels a side for each of the target's that 'fast' leaves to the resize
 PROPERTIES = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of the full image
 
@@ -71,25 +81,33 @@ def check_interpolation(name: str) -> str:
     return name
 
 
+def check_decode(name: str) -> str:
+    """Raises ValueError when there is no such decoding."""
+    if name not in DECODES:
+        raise ValueError(f'decode={name!r}; known: {", ".join(DECODES)}')
+    return name
+
+
 def read_crop(
-    image: Image.Image, box: Box, out: int, interpolation: str = 'bilinear'
+    image: Image.Image, box: Box, out: int, interpolation: str = 'bilinear', decode: str = 'exact'
 ) -> np.ndarray:
-    """Decode only what is needed of an opened image and resize `box` to (out, out, 3) uint8 RGB.
+    """`box` of an opened image as (out, out, 3) uint8 RGB.
 
-    A JPEG is decoded at 1/2, 1/4 or 1/8 by its DCT when the reduced box still has `out` pixels
-    a side; anything else shrinks by whole boxes first. Antialiased; bilinear as in SimMIM's
-    code, BEiT's ask for bicubic.
+    Antialiased; bilinear as in SimMIM's code, BEiT's ask for bicubic.
     """
-    rgb, box = decode_for(image, box, out)
-    return resize_box(rgb, box, out, interpolation)
+    rgb, box = decode_for(image, box, out, decode)
+    return resize_box(rgb, box, out, interpolation, decode)
 
 
-def decode_for(image: Image.Image, box: Box, out: int) -> tuple[Image.Image, Box]:
-    """The RGB picture, decoded no larger than `box` at `out` pixels needs, and the box in it."""
+def decode_for(
+    image: Image.Image, box: Box, out: int, decode: str = 'exact'
+) -> tuple[Image.Image, Box]:
+    """The RGB picture, perhaps decoded smaller for `box` at `out` pixels, and the box in it."""
     full_width, full_height = image.size
-    shrink = min(box[2] - box[0], box[3] - box[1]) / out
-    if shrink >= 2:
-        image.draft('RGB', (int(full_width / shrink), int(full_height / shrink)))
+    shrink = min(box[2] - box[0], box[3] - box[1]) / out / KEPT
+    if decode == 'fast' and shrink >= 2:
+        # The next smaller of 1, 2, 4, 8 that these sizes fit into: rounded up, it keeps enough.
+        image.draft('RGB', (ceil(full_width / shrink), ceil(full_height / shrink)))
     x, y = image.size[0] / full_width, image.size[1] / full_height
     return to_rgb(image), (box[0] * x, box[1] * y, box[2] * x, box[3] * y)
 
@@ -108,10 +126,18 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert('RGB')
 
 
-def resize_box(rgb: Image.Image, box: Box, out: int, interpolation: str) -> np.ndarray:
+def resize_box(
+    rgb: Image.Image, box: Box, out: int, interpolation: str, decode: str = 'exact'
+) -> np.ndarray:
     """The box of a picture as (out, out, 3) uint8."""
-    method = INTERPOLATIONS[interpolation]
-    return np.asarray(rgb.resize((out, out), method, box=box, reducing_gap=2.0))
+    left, top, right, bottom = (int(edge) for edge in box)
+    whole = (left, top, right, bottom) == box  # as it is, but for what was decoded smaller
+    if whole:
+        # Cut out first: a resize of a box would let its border see the pixels beyond.
+        rgb = rgb.crop((left, top, right, bottom))
+    gap = KEPT if decode == 'fast' else None
+    crop = rgb.resize((out, out), INTERPOLATIONS[interpolation], None if whole else box, gap)
+    return np.asarray(crop)
 
 
 def open_image(path: str | Path) -> Image.Image:

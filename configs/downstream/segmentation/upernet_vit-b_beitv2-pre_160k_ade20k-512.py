@@ -17,7 +17,7 @@ _base_ = [
 ]
 default_scope = 'mmseg'
 protocol = dict(
-    name='upernet-vit-b-beitv2', version='1', task='segmentation', tier='full', family='vit',
+    name='upernet-vit-b-beitv2', version='2', task='segmentation', tier='full', family='vit',
     framework='UperNet 160k 512x512 single-scale')
 default_hooks = dict(
     logger=dict(interval=50, log_metric_by_epoch=False),

@@ -1,8 +1,9 @@
 """Multi-head self-attention through `scaled_dot_product_attention`.
 
-Position enters in two ways, neither of which keeps a score tensor of our own at ViTDet's sizes:
+Position enters in three ways, none of which keeps a score tensor of our own at ViTDet's sizes:
 
 - an additive bias (heads, N, N), the relative tables of BEiT, SimMIM and Swin;
+- rotary positions, which turn queries and keys beforehand;
 - ViTDet's decomposed bias `q.Rh[row] + q.Rw[column]`, folded into the dot product: q gets
   its products with Rh and Rw appended, k gets one-hot rows and columns. Exact, and no N x N
   tensor per head even at 64 x 64 tokens.
@@ -12,6 +13,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
+
+from mim_backbones.backbones.layers.rope import Rotation
 
 Grid = tuple[int, int]
 
@@ -26,6 +29,9 @@ class Attention(nn.Module):
             zero) or 'none'.
         decomposed_grid: (H, W) of the windows (or of the whole grid) this block attends within;
             makes ViTDet's decomposed relative positions.
+        qk_norm: a LayerNorm over the channels of each head's query and key.
+        out_norm: a LayerNorm over the joined heads, before the projection (EVA-CLIP).
+        norm_eps: of both.
 
     Raises:
         ValueError: num_heads does not divide dim.
@@ -37,6 +43,9 @@ class Attention(nn.Module):
         num_heads: int,
         qkv_bias: str = 'joint',
         decomposed_grid: Grid | None = None,
+        qk_norm: bool = False,
+        out_norm: bool = False,
+        norm_eps: float = 1e-6,
     ) -> None:
         super().__init__()
         if dim % num_heads:
@@ -48,6 +57,11 @@ class Attention(nn.Module):
             self.q_bias = nn.Parameter(torch.zeros(dim))
             self.v_bias = nn.Parameter(torch.zeros(dim))
         self.qkv_bias = qkv_bias
+        self.q_norm, self.k_norm = (
+            nn.LayerNorm(dim // num_heads, eps=norm_eps) if qk_norm else nn.Identity()
+            for _ in range(2)
+        )
+        self.norm = nn.LayerNorm(dim, eps=norm_eps) if out_norm else nn.Identity()
         self.proj = nn.Linear(dim, dim)
         self.decomposed_grid = decomposed_grid
         if decomposed_grid is not None:
@@ -55,20 +69,30 @@ class Attention(nn.Module):
             self.rel_pos_h = nn.Parameter(torch.zeros(2 * decomposed_grid[0] - 1, head_dim))
             self.rel_pos_w = nn.Parameter(torch.zeros(2 * decomposed_grid[1] - 1, head_dim))
 
-    def forward(self, x: Tensor, bias: Tensor | None = None, grid: Grid | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        bias: Tensor | None = None,
+        grid: Grid | None = None,
+        rope: Rotation | None = None,
+    ) -> Tensor:
         """x (B, N, D), bias (heads, N, N) or (B, heads, N, N) -> (B, N, D).
 
         grid: (H, W) of the N tokens, needed with decomposed relative positions.
+        rope: what turns queries and keys; tokens before those it is made for stay.
         """
         batch, length, dim = x.shape
         q, k, v = self._qkv(x).reshape(batch, length, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
+        q, k = self.q_norm(q), self.k_norm(k)
+        if rope is not None:
+            q, k = rope(q), rope(k)
         if self.decomposed_grid is not None:
             assert grid is not None and bias is None
             out = decomposed_attention(q, k, v, self.rel_pos_h, self.rel_pos_w, grid)
         else:
             mask = None if bias is None else bias.to(q.dtype).expand(batch, -1, -1, -1)
             out = attend(q, k, v, mask)
-        return self.proj(out.transpose(1, 2).reshape(batch, length, dim))
+        return self.proj(self.norm(out.transpose(1, 2).reshape(batch, length, dim)))
 
     def _qkv(self, x: Tensor) -> Tensor:
         if self.qkv_bias != 'qv':

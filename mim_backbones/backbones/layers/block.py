@@ -8,29 +8,20 @@ from timm.layers import DropPath
 from torch import Tensor
 
 from mim_backbones.backbones.layers.attention import Attention
+from mim_backbones.backbones.layers.mlp import make_mlp
 from mim_backbones.backbones.layers.rel_pos_bias import RelPosBias
+from mim_backbones.backbones.layers.rope import Rotation
 from mim_backbones.backbones.layers.windows import window_partition, window_unpartition
 
 Grid = tuple[int, int]
-
-
-class Mlp(nn.Module):
-    """Linear, GELU, linear."""
-
-    def __init__(self, dim: int, hidden: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(dim, hidden)
-        self.act = nn.GELU()
-        self.fc2 = nn.Linear(hidden, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(self.act(self.fc1(x)))
 
 
 class Block(nn.Module):
     """x + drop_path(gamma_1 * attn(norm1(x))), then the same with the MLP.
 
     Args:
+        mlp, act, mlp_norm: see `layers.mlp`.
+        qk_norm, attn_norm: `qk_norm` and `out_norm` of `Attention`.
         layer_scale: start value of gamma_1 and gamma_2; None leaves them out.
         rel_pos_bias: a table of this block's own, or None.
         window_size: side of the attention windows in tokens; 0 attends globally.
@@ -42,7 +33,12 @@ class Block(nn.Module):
         dim: int,
         num_heads: int,
         mlp_ratio: float = 4.0,
+        mlp: str = 'plain',
+        act: str = 'gelu',
+        mlp_norm: bool = False,
         qkv_bias: str = 'joint',
+        qk_norm: bool = False,
+        attn_norm: bool = False,
         drop_path: float = 0.0,
         layer_scale: float | None = None,
         norm_eps: float = 1e-6,
@@ -53,34 +49,46 @@ class Block(nn.Module):
         super().__init__()
         self.window_size = window_size
         self.norm1 = nn.LayerNorm(dim, eps=norm_eps)
-        self.attn = Attention(dim, num_heads, qkv_bias, decomposed_grid)
+        self.attn = Attention(
+            dim, num_heads, qkv_bias, decomposed_grid, qk_norm, attn_norm, norm_eps
+        )
         self.rel_pos_bias = rel_pos_bias
         self.norm2 = nn.LayerNorm(dim, eps=norm_eps)
-        self.mlp = Mlp(dim, int(dim * mlp_ratio))
+        hidden = int(dim * mlp_ratio)
+        self.mlp = make_mlp(mlp, dim, hidden, act, norm_eps if mlp_norm else None)
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
         self.gamma_1 = self.gamma_2 = None
         if layer_scale is not None:
             self.gamma_1 = nn.Parameter(torch.full((dim,), layer_scale))
             self.gamma_2 = nn.Parameter(torch.full((dim,), layer_scale))
 
-    def forward(self, x: Tensor, grid: Grid | None, bias: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        grid: Grid | None,
+        bias: Tensor | None = None,
+        rope: Rotation | None = None,
+    ) -> Tensor:
         """x (B, N, D), tokens of `grid` after any prefix tokens; bias (heads, N, N), shared.
 
+        rope: of the tokens this block attends over, those of a window where it has windows.
         grid is None for tokens that form no grid (two images joined, visible tokens only).
         """
         if self.rel_pos_bias is not None and grid is not None:
             own = self.rel_pos_bias(grid)
             bias = own if bias is None else bias + own
-        x = x + self.drop_path(scaled(self._attend(self.norm1(x), grid, bias), self.gamma_1))
+        x = x + self.drop_path(scaled(self._attend(self.norm1(x), grid, bias, rope), self.gamma_1))
         return x + self.drop_path(scaled(self.mlp(self.norm2(x)), self.gamma_2))
 
-    def _attend(self, x: Tensor, grid: Grid | None, bias: Tensor | None) -> Tensor:
+    def _attend(
+        self, x: Tensor, grid: Grid | None, bias: Tensor | None, rope: Rotation | None
+    ) -> Tensor:
         if not self.window_size:
-            return self.attn(x, bias, grid)
+            return self.attn(x, bias, grid, rope)
         assert grid is not None, 'windows need a grid'
         size = self.window_size
         windows, padded = window_partition(x.unflatten(1, grid), size)
-        windows = self.attn(windows, bias, (size, size))
+        windows = self.attn(windows, bias, (size, size), rope)
         return window_unpartition(windows, size, padded, grid).flatten(1, 2)
 
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from timm.layers import DropPath
 from torch import Tensor
 
-from mim_backbones.backbones.layers.block import Mlp
+from mim_backbones.backbones.layers.mlp import Mlp
 
 
 class MaskUnitAttention(nn.Module):

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from timm.layers import DropPath
 from torch import Tensor
 
-from mim_backbones.backbones.layers.block import Mlp
+from mim_backbones.backbones.layers.mlp import Mlp
 from mim_backbones.backbones.layers.patches import PatchMerging
 from mim_backbones.backbones.layers.window_attention import CosineWindowAttention, WindowAttention
 from mim_backbones.backbones.layers.windows import Grid, WindowPlan, padded_grid, shift_mask
@@ -17,7 +17,7 @@ class SwinBlock(nn.Module):
     Args:
         dim: width C.
         num_heads: attention heads.
-        window_size: window side of the bias table (V1) or of pre-training (V2).
+        window_size: window side of the bias table (V1) or of pre-training (V2; 0: as run).
         shifted: whether this block shifts the windows.
         version: 1 or 2.
     """

@@ -76,7 +76,8 @@ class CosineWindowAttention(WindowAttention):
     Args:
         dim: width C.
         num_heads: attention heads.
-        window_size: side that normalises the offsets (the pre-training window).
+        window_size: side that normalises the offsets (the pre-training window); 0: of the windows
+            that are run.
         qkv_bias: 'qv' or 'none'.
     """
 
@@ -89,7 +90,7 @@ class CosineWindowAttention(WindowAttention):
     def bias(self, size: int) -> Tensor:
         offset = torch.arange(1 - size, size, device=self.logit_scale.device).float()
         # A window of one token has the offset 0 only; max() keeps 0 / 0 away.
-        offset = 8 * offset / max(self.window_size - 1, 1)
+        offset = 8 * offset / max((self.window_size or size) - 1, 1)
         offset = offset.sign() * torch.log2(offset.abs() + 1) / 3
         grid = torch.stack(torch.meshgrid(offset, offset, indexing='ij'), dim=-1)
         table = self.cpb_mlp(grid.flatten(0, 1).to(self.logit_scale.dtype))

@@ -1,13 +1,14 @@
 """What a dialect is: how one source names the weights of a backbone, and what that implies."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from torch import Tensor
 
+from mim_backbones.backbones.layers.pos_embed import BICUBIC, Resize
 from mim_backbones.checkpoints.choose import Model
 
 State = dict[str, Tensor]
@@ -23,7 +24,7 @@ class Ignored:
 Rule = tuple[str, str | Ignored]  # pattern of the whole key, our name (a match template)
 
 
-def no_change(state: State) -> State:
+def no_change(state: State, model: Model) -> State:
     return state
 
 
@@ -42,7 +43,9 @@ class Dialect:
         recognise: whether a model's keys and shapes are in this dialect.
         rules: tried in order on every key; a key no rule matches is unexpected.
         adapt: changes tensors, after renaming (channel orders, shapes of tokens).
-        options: constructor arguments that shapes do not show (heads, norm eps).
+        resize: how this source's own code takes absolute positions to another grid.
+        options: constructor arguments that shapes do not show (norm eps, act). `num_heads` is taken
+            where nothing shows another, `heads` is what buffers of the file show.
         head_width: channels of a head in this source's small ViTs, where it is always the same.
     """
 
@@ -51,7 +54,8 @@ class Dialect:
     family: str
     recognise: Callable[[Model], bool]
     rules: tuple[Rule, ...]
-    adapt: Callable[[State], State] = no_change
+    adapt: Callable[[State, Model], State] = no_change
+    resize: Resize = BICUBIC
     options: Callable[[Model], dict[str, Any]] = no_options
     head_width: int | None = None
 
@@ -83,7 +87,7 @@ class Dialect:
             result.ignore(outside_reason(key), key)
         for key in model.others:
             result.ignore('another model of the file', key)
-        result.state = self.adapt(renamed)
+        result.state = self.adapt(renamed, model)
         return result
 
 
@@ -101,6 +105,13 @@ class Translated:
     state: State = field(default_factory=dict)
     ignored: dict[str, list[str]] = field(default_factory=dict)
     unexpected: list[str] = field(default_factory=list)
+
+    def without(self, parts: Collection[str]) -> 'Translated':
+        """Itself, with the unexpected keys that have one of these parts in their names ignored."""
+        left = [key for key in self.unexpected if not set(parts).isdisjoint(key.split('.'))]
+        ignored = {**self.ignored, **({'left out as asked': left} if left else {})}
+        kept = [key for key in self.unexpected if key not in left]
+        return replace(self, ignored=ignored, unexpected=kept)
 
     def ignore(self, reason: str, key: str) -> None:
         self.ignored.setdefault(reason, []).append(key)

@@ -4,6 +4,7 @@ Sources: facebookresearch/hiera, wangsr126/MAE-Lite (projects/mae_lite/hiera*.py
 huggingface/pytorch-image-models. The classifier's norm sits on the pooled vector: our fc_norm.
 """
 
+from mim_backbones.backbones.layers.pos_embed import Resize
 from mim_backbones.checkpoints.choose import Model
 from mim_backbones.checkpoints.dialects.base import Dialect, Ignored, Rule
 from mim_backbones.checkpoints.dialects.rules import CLASSIFIER, DECODER, SAME
@@ -50,6 +51,7 @@ TIMM = Dialect(
     family='hiera',
     recognise=lambda model: recognise(model) and model.has(r'head\.(norm|fc)\.'),
     rules=(*CORE, (r'head\.norm\.(weight|bias)', r'fc_norm.\1'), (r'head\..*', CLASSIFIER)),
+    resize=Resize(antialias=True),
 )
 OURS = Dialect(
     name='mimbench',

@@ -21,6 +21,7 @@ from mim_backbones.checkpoints.dialects.base import Dialect, Ignored, Rule, Stat
 from mim_backbones.checkpoints.dialects.rules import CLASSIFIER, INDEX, SAME
 
 SEGMENTER = r'(^|\.)(decode|auxiliary)_head\.'
+DETECTOR = r'(^|\.)(\w+_head|bbox_\w+)\.'
 VIT_RULES: tuple[Rule, ...] = (
     (r'(cls_token|pos_embed|mask_token)', SAME),
     (r'patch_embed\.projection\.(weight|bias)', r'patch_embed.proj.\1'),
@@ -76,7 +77,12 @@ def is_swin(model: Model) -> bool:
     return model.has(r'stages\.0\.blocks\.0\.attn\.w_msa\.')
 
 
-def with_patch_bias(state: State) -> State:
+def as_classified(model: Model) -> dict[str, str]:
+    """mmpretrain's classifiers do not pad small maps; a backbone alone tells nothing."""
+    return {'small_maps': 'shrink'} if model.beside(r'(^|\.)head\.') else {}
+
+
+def with_patch_bias(state: State, model: Model) -> State:
     weight = state.get('patch_embed.proj.weight')
     if weight is not None and 'patch_embed.proj.bias' not in state:
         state['patch_embed.proj.bias'] = torch.zeros(len(weight), dtype=weight.dtype)
@@ -93,7 +99,7 @@ def official_order(value: Tensor) -> Tensor:
     return blocks.transpose(-1, -3).flatten(-3)
 
 
-def official_swin(state: State) -> State:
+def official_swin(state: State, model: Model) -> State:
     """Merging in the official order; a classifier's only norm, of the last stage, is `norm`."""
     for key, value in state.items():
         if re.search(r'\.downsample\.', key):
@@ -126,9 +132,10 @@ MMDET_SWIN = Dialect(
     name='mmdetection Swin',
     source='open-mmlab/mmdetection',
     family='swin',
-    recognise=lambda model: is_swin(model) and model.beside(r'(^|\.)(rpn_head|roi_head|bbox_)'),
+    recognise=lambda model: is_swin(model) and model.beside(DETECTOR),
     rules=SWIN_RULES,
     adapt=official_swin,
+    options=lambda model: {'small_maps': 'pad'},
 )
 MMSEG_SWIN = Dialect(
     name='mmsegmentation Swin',
@@ -137,6 +144,7 @@ MMSEG_SWIN = Dialect(
     recognise=lambda model: is_swin(model) and model.beside(SEGMENTER),
     rules=SWIN_RULES,
     adapt=official_swin,
+    options=lambda model: {'small_maps': 'pad'},
 )
 SWIN = Dialect(
     name='OpenMMLab Swin',
@@ -145,4 +153,5 @@ SWIN = Dialect(
     recognise=is_swin,
     rules=SWIN_RULES,
     adapt=official_swin,
+    options=as_classified,
 )

@@ -16,7 +16,8 @@ CORE: tuple[Rule, ...] = (
     (r'(cls_token|pos_embed)', SAME),
     (r'patch_embed\.proj\.(weight|bias)', SAME),
     (r'blocks\.\d+\.(norm[12]|attn\.qkv|attn\.proj|mlp\.fc[12])\.(weight|bias)', SAME),
-    (r'norm\.(weight|bias)', SAME),
+    (r'norm(_pre)?\.(weight|bias)', SAME),
+    (r'blocks\.\d+\.(attn\.(norm|q_norm|k_norm)|mlp\.norm)\.(weight|bias)', SAME),
 )
 MASK_TOKEN: tuple[Rule, ...] = ((r'mask_token', SAME),)
 # BEiT, BEiT v2 and SimMIM's ViT.

@@ -17,6 +17,11 @@ def recognise(model: Model) -> bool:
     return model.has(r'layers\.0\.blocks\.0\.attn\.') and model.has(r'layers\.0\.downsample\.')
 
 
+def has_output_norms(model: Model) -> bool:
+    """The dense-prediction code, which pads small maps, has a norm for each of its outputs."""
+    return model.has(r'norm\d\.weight')
+
+
 def windows_of_buffers(model: Model) -> dict[str, Any]:
     """V2's weights do not show their windows; the buffers beside them do.
 
@@ -34,8 +39,7 @@ def windows_of_buffers(model: Model) -> dict[str, Any]:
         offsets = model.state.get(f'{attention}relative_coords_table')
         reach = 0.0 if offsets is None else 2 ** (3 * float(offsets.max())) - 1
         pretrained.append(1 + round(8 * (windows[-1] - 1) / reach) if reach > 0 else windows[-1])
-    changed = {'pretrained_window_sizes': tuple(pretrained)} if pretrained != windows else {}
-    return {'stage_windows': tuple(windows), **changed}
+    return {'stage_windows': tuple(windows), 'pretrained_window_sizes': tuple(pretrained)}
 
 
 V1 = Dialect(
@@ -44,6 +48,7 @@ V1 = Dialect(
     family='swin',
     recognise=recognise,
     rules=SWIN,
+    options=lambda model: {'small_maps': 'pad'} if has_output_norms(model) else {},
 )
 V2 = Dialect(
     name='Swin V2',
@@ -51,5 +56,5 @@ V2 = Dialect(
     family='swin',
     recognise=lambda model: recognise(model) and model.has(r'layers\.0\.blocks\.0\.attn\.logit'),
     rules=SWIN_V2,
-    options=windows_of_buffers,
+    options=lambda model: {**V1.options(model), **windows_of_buffers(model)},
 )

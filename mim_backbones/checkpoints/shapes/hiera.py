@@ -35,7 +35,8 @@ def hiera_arguments(state: State, hints: Hints) -> dict[str, Any]:
     config['arch'] = named_arch(sizes(width, depths, hints), HIERA)
     if channels != 3:
         config['in_channels'] = channels
-    config['img_size'] = isqrt(state['pos_embed'].shape[1]) * STRIDE
+    rows, columns = hints.grid or (isqrt(state['pos_embed'].shape[1]),) * 2
+    config['img_size'] = rows * STRIDE if rows == columns else (rows * STRIDE, columns * STRIDE)
     config['q_pool'] = hints.implied.get('q_pool', 3)
     if 'mask_token' in state:
         config['mask_token'] = True

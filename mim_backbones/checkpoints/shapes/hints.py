@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from mim_backbones.backbones.layers.pos_embed import Grid
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 
 HEADS_SAID = ('num_heads', 'MODEL.VIT.NUM_HEADS', 'encoder_num_heads')
@@ -26,6 +27,7 @@ class Hints:
         implied: constructor arguments the dialect implies.
         head_width: channels of a head in the dialect's small ViTs, where they all have the same.
         said: what the file says about itself.
+        grid: patch grid (H, W) of the position tables, where the caller gave it.
         guesses: lines for the report, added here: what shapes did not show.
     """
 
@@ -35,6 +37,7 @@ class Hints:
     implied: dict[str, Any] = field(default_factory=dict)
     head_width: int | None = None
     said: dict[str, Any] = field(default_factory=dict)
+    grid: Grid | None = None
     guesses: list[str] = field(default_factory=list)
 
     def agreed(self, found: Size, size_of: Callable[[Any], Size]) -> dict[str, Any]:

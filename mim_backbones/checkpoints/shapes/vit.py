@@ -1,12 +1,14 @@
 """MIMViT's constructor arguments from the shapes of its weights."""
 
 import re
+from collections.abc import Mapping
 from math import isqrt
 from typing import Any
 
 from torch import Tensor
 
 from mim_backbones.backbones.archs import VIT, vit_size
+from mim_backbones.backbones.layers.pos_embed import Grid
 from mim_backbones.backbones.layers.rel_pos_bias import CLS_ROWS
 from mim_backbones.backbones.position_tables import SHARED
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
@@ -14,11 +16,14 @@ from mim_backbones.checkpoints.shapes.hints import Hints, give, named_arch, requ
 
 State = dict[str, Tensor]
 DEFAULT_SIDE = 224
+DEFAULT_EPS = 1e-6
+USUAL = {'norm_eps': DEFAULT_EPS, 'act': 'gelu', 'rope': None}
 REQUIRED = {  # name -> number of axes
     'patch_embed.proj.weight': 4,
     'blocks.0.norm1.weight': 1,
     'blocks.0.attn.qkv.weight': 2,
     'blocks.0.mlp.fc1.weight': 2,
+    'blocks.0.mlp.fc2.weight': 2,
 }
 
 
@@ -42,6 +47,10 @@ def vit_arguments(state: State, hints: Hints) -> dict[str, Any]:
         config['in_channels'] = channels
     config.update(position_options(state, patch, depth, hints))
     config.update(block_options(state, width))
+    unseen = {key: value for key, value in unseen_options(hints.said).items() if value}
+    if config.get('mlp') == 'swiglu':
+        unseen.pop('act', None)  # its gate has SiLU
+    config.update({key: value for key, value in unseen.items() if value != USUAL[key]})
     config['cls_token'] = 'cls_token' in state
     if 'register_tokens' in state:
         config['num_registers'] = state['register_tokens'].shape[1]
@@ -50,7 +59,12 @@ def vit_arguments(state: State, hints: Hints) -> dict[str, Any]:
     config['final_norm'] = 'norm.weight' in state
     if 'fc_norm.weight' in state:
         config['fc_norm'] = True
-    config.update({key: value for key, value in hints.implied.items() if key != 'num_heads'})
+    if 'norm_pre.weight' in state:
+        config['norm_pre'] = True
+    if 'patch_embed.proj.bias' not in state:
+        config['patch_bias'] = False
+    heads = ('num_heads', 'heads')
+    config.update({key: value for key, value in hints.implied.items() if key not in heads})
     return config
 
 
@@ -73,7 +87,8 @@ def sizes(state: State, depth: int, hints: Hints) -> dict[str, int]:
     """
     width = len(state['patch_embed.proj.weight'])
     found = {'embed_dim': width, 'depth': depth}
-    shown = shown_heads(state, width) or hints.num_heads_said() or hints.heads_by_name(width)
+    shown = shown_heads(state, width) or hints.implied.get('heads')
+    shown = shown or hints.num_heads_said() or hints.heads_by_name(width)
     if shown:
         found['num_heads'] = shown
     size = hints.agreed(found, vit_size)
@@ -118,15 +133,15 @@ def likely_heads(width: int, depth: int, hints: Hints) -> int:
 def position_options(state: State, patch: int, depth: int, hints: Hints) -> dict[str, Any]:
     """Grid, kinds of positions and windows."""
     options: dict[str, Any] = {'pos_embed': 'learned' if 'pos_embed' in state else 'none'}
-    grid = None
-    if 'pos_embed' in state:
+    grid = hints.grid
+    if 'pos_embed' in state and grid is None:
         side = isqrt(state['pos_embed'].shape[1])
         grid = (side, side)
     tables = [key for key in state if key.endswith('relative_position_bias_table')]
     if tables:
         options['rel_pos_bias'] = 'shared' if SHARED in state else 'per_block'
         side = (isqrt(len(state[tables[0]]) - CLS_ROWS * ('cls_token' in state)) + 1) // 2
-        grid = (side, side)
+        grid = hints.grid or (side, side)
     axes = {
         int(key.split('.')[1]): ((len(value) + 1) // 2, (len(state[f'{key[:-1]}w']) + 1) // 2)
         for key, value in state.items()
@@ -135,18 +150,23 @@ def position_options(state: State, patch: int, depth: int, hints: Hints) -> dict
     if axes:
         options['decomposed_rel_pos'] = True
         window = min(axes.values())
-        grid = max(axes.values())
+        stored, grid = grid, max(axes.values())
+        if stored is not None and stored != grid:
+            # Resized once, from the stored table, to whatever grid is run.
+            options['pos_embed_size'] = pixels(stored, patch)
         if window != grid:
             options['window_size'] = window[0]
             options['global_blocks'] = tuple(i for i in range(depth) if axes.get(i) == grid)
     said = hints.img_size()
-    if said and grid and not axes and fits(state, said, patch):
+    if said and grid and not axes and not hints.grid and fits(state, said, patch):
         grid = (said[0] // patch, said[1] // patch)
-    pixels = (DEFAULT_SIDE, DEFAULT_SIDE) if grid is None else (grid[0] * patch, grid[1] * patch)
-    if grid is None:
-        pixels = (DEFAULT_SIDE // patch * patch,) * 2
-    options['img_size'] = pixels[0] if pixels[0] == pixels[1] else pixels
+    options['img_size'] = pixels(grid or (DEFAULT_SIDE // patch,) * 2, patch)
     return options
+
+
+def pixels(grid: Grid, patch: int) -> int | Grid:
+    """Side (or (H, W)) of an image of `grid` patches."""
+    return grid[0] * patch if grid[0] == grid[1] else (grid[0] * patch, grid[1] * patch)
 
 
 def fits(state: State, said: tuple[int, int], patch: int) -> bool:
@@ -156,7 +176,7 @@ def fits(state: State, said: tuple[int, int], patch: int) -> bool:
 
 
 def block_options(state: State, width: int) -> dict[str, Any]:
-    """Biases, layer scale and MLP width of the blocks."""
+    """Biases, layer scale, norms and MLP of the blocks."""
     options: dict[str, Any] = {'qkv_bias': 'none'}
     if 'blocks.0.attn.qkv.bias' in state:
         options['qkv_bias'] = 'joint'
@@ -164,12 +184,29 @@ def block_options(state: State, width: int) -> dict[str, Any]:
         options['qkv_bias'] = 'qv'
     if 'blocks.0.gamma_1' in state:
         options['layer_scale'] = 1.0  # the start value; the weights replace it
-    hidden = state['blocks.0.mlp.fc1.weight'].shape[0]
+    norms = {'mlp_norm': 'mlp.norm', 'attn_norm': 'attn.norm', 'qk_norm': 'attn.q_norm'}
+    for option, name in norms.items():
+        if f'blocks.0.{name}.weight' in state:
+            options[option] = True
+    rows, hidden = (state[f'blocks.0.mlp.fc{i}.weight'].shape[i - 1] for i in (1, 2))
+    if rows == 2 * hidden:
+        options['mlp'] = 'swiglu'
     if hidden != 4 * width:
         ratio = hidden / width
         # The block takes int(width * ratio): half a channel more where that rounds down.
         options['mlp_ratio'] = ratio if int(width * ratio) == hidden else (hidden + 0.5) / width
     return options
+
+
+def unseen_options(said: Mapping[str, Any]) -> dict[str, Any]:
+    """What no weight shows, where timm says it: act, rope and norm_eps."""
+    if not said.get('timm'):
+        return {}
+    return {
+        'norm_eps': said.get('timm.norm_eps', DEFAULT_EPS),
+        'act': said.get('timm.act', 'gelu'),
+        'rope': said.get('timm.rope'),
+    }
 
 
 def vit_name(state: State) -> str:

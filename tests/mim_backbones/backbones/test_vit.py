@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mim_backbones.backbones.vit import MIMViT
+from mim_backbones.errors import UserError
 
 TINY = {'embed_dim': 32, 'depth': 3, 'num_heads': 2}
 VARIANTS = {
@@ -13,7 +14,17 @@ VARIANTS = {
     'vitdet': dict(cls_token=False, window_size=3, global_blocks=(1,), decomposed_rel_pos=True),
     'dinov2': dict(num_registers=4, layer_scale=1e-5),
     'no-norm': dict(final_norm=False, qkv_bias='none'),
-}
+    'clip': dict(norm_pre=True, patch_bias=False, act='quick_gelu', norm_eps=1e-5),
+    'siglip': dict(cls_token=False, act='gelu_tanh'),
+    'eva02': dict(
+        mlp='swiglu', mlp_ratio=8 / 3, mlp_norm=True, attn_norm=True, qkv_bias='qv', rope='eva02',
+        final_norm=False,
+    ),
+    'eva02-det': dict(cls_token=False, window_size=3, global_blocks=(1,), rope='eva02'),
+    'dinov3': dict(
+        pos_embed='none', num_registers=4, layer_scale=1e-5, rope='dinov3', qk_norm=True
+    ),
+}  # fmt: skip
 
 
 def make(**options) -> MIMViT:
@@ -66,12 +77,57 @@ def test_visible_tokens_equal_all_tokens_when_nothing_is_hidden() -> None:
     torch.testing.assert_close(maps, backbone(image)[0])
 
 
+def test_kept_tokens_turn_with_their_place() -> None:
+    backbone = make(**VARIANTS['dinov3']).eval()
+    image = torch.randn(2, 3, 32, 32)
+    keep = torch.stack([torch.randperm(16) for _ in range(2)])
+    tokens = backbone.forward_visible(image, keep=keep)[:, backbone.num_prefix :]
+    expected = backbone(image)[0].flatten(2).transpose(1, 2)
+    expected = expected.gather(1, keep[..., None].expand(-1, -1, 32))
+    torch.testing.assert_close(tokens, expected)
+
+
+def test_a_window_of_rotary_blocks_is_an_image_of_its_own() -> None:
+    options = dict(cls_token=False, rope='eva02', pos_embed='none')
+    windowed = MIMViT(TINY, img_size=32, patch_size=8, window_size=2, **options).eval()
+    plain = MIMViT(TINY, img_size=16, patch_size=8, **options).eval()
+    plain.load_state_dict(windowed.state_dict())
+    image = torch.randn(1, 3, 32, 32)
+    torch.testing.assert_close(
+        windowed(image)[0][..., :2, 2:], plain(image[..., :16, 16:])[0], atol=1e-5, rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize('variant', [v for v, o in VARIANTS.items() if 'window_size' not in o])
+def test_one_image_encoded_is_the_image_passed_through(variant: str) -> None:
+    backbone = make(**{**VARIANTS[variant], 'cls_token': False, 'num_registers': 0}).eval()
+    image = torch.randn(1, 3, 32, 40)
+    tokens = backbone.encode(backbone.embed_patches(image), [(4, 5)])
+    expected = backbone.forward_tokens(image).flatten(2).transpose(1, 2)
+    torch.testing.assert_close(tokens, expected)
+
+
+def test_the_norm_before_the_blocks_belongs_to_the_embedding() -> None:
+    backbone = make(**VARIANTS['clip'], frozen_stages=0)
+    assert backbone.get_layer_depth('norm_pre.weight') == (0, TINY['depth'] + 2)
+    assert not any(p.requires_grad for p in backbone.norm_pre.parameters())
+
+
+def test_images_joined_turn_each_from_its_own_corner() -> None:
+    backbone = MIMViT(TINY, img_size=32, patch_size=8, rope='eva02', pos_embed='none').eval()
+    tokens = backbone.embed_patches(torch.randn(1, 3, 16, 24))
+    once = backbone.encode(tokens, [(2, 3)])
+    # Twice the same tokens at the same places: every key has a double, so softmax is unchanged.
+    twice = backbone.encode(torch.cat([tokens, tokens], dim=1), [(2, 3), (2, 3)])
+    torch.testing.assert_close(twice, torch.cat([once, once], dim=1))
+
+
 def test_visible_tokens_want_equal_counts_and_no_relative_positions() -> None:
     image, mask = torch.randn(2, 3, 32, 32), torch.zeros(2, 4, 4, dtype=torch.bool)
     with pytest.raises(ValueError, match='forward_visible: tokens that form no grid'):
         make(**VARIANTS['simmim']).forward_visible(image, mask)
     mask[0, 0, 0] = True
-    with pytest.raises(ValueError, match='different numbers'):
+    with pytest.raises(UserError, match='exact=True'):
         make(**VARIANTS['mae']).forward_visible(image, mask)
 
 
@@ -174,6 +230,13 @@ def test_frozen_stages_stay_frozen_in_training_mode() -> None:
         (dict(arch={'embed_dim': 32}), 'dict of embed_dim'),
         (dict(window_size=2), 'CLS'),
         (dict(img_size=36), 'not a multiple of 8'),
+        (dict(act='swish'), 'known: gelu, gelu_tanh'),
+        (dict(mlp='glu'), 'known: plain, swiglu'),
+        (dict(rope='rotary'), 'known: none, eva02, dinov3, or a dict'),
+        (dict(rope=dict(theta=100.0, period=2)), 'period'),
+        (dict(rope=dict(theta=100.0, pairs='thirds')), 'neighbours or halves'),
+        (dict(rope='dinov3', decomposed_rel_pos=True), 'exclude each other'),
+        (dict(arch={**TINY, 'embed_dim': 36}, rope='eva02'), 'heads of 18 channels'),
         (dict(num_registers=2, rel_pos_bias='shared'), 'no relative positions'),
         (dict(window_size=2, cls_token=False, rel_pos_bias='shared'), 'decomposed'),
     ],
@@ -181,11 +244,6 @@ def test_frozen_stages_stay_frozen_in_training_mode() -> None:
 def test_wrong_options_say_what_is_known(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         MIMViT(**{'arch': TINY, 'img_size': 32, 'patch_size': 8, **options})
-
-
-def test_indivisible_input_says_how_to_pad() -> None:
-    with pytest.raises(ValueError, match='pad_size_divisor=8'):
-        make()(torch.randn(1, 3, 30, 32))
 
 
 @pytest.mark.parametrize('variant', VARIANTS)

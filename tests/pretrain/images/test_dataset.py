@@ -62,6 +62,12 @@ def test_an_unknown_interpolation_is_refused(images) -> None:
         UnlabelledImages(str(images), interpolation='cubic')
 
 
+def test_decoding_is_exact_unless_asked_for(images) -> None:
+    assert UnlabelledImages(str(images)).decode == 'exact'
+    with pytest.raises(ValueError, match="decode='quick'; known: exact, fast"):
+        UnlabelledImages(str(images), decode='quick')
+
+
 def test_what_is_drawn_depends_on_seed_and_epoch_only(images) -> None:
     alone, with_workers, later = batches(images, 0), batches(images, 2), batches(images, 0, epoch=1)
     for a, b in zip(alone, with_workers, strict=True):

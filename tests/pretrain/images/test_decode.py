@@ -1,10 +1,16 @@
+import io
+from math import ceil
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.functional import resized_crop
 
-from pretrain.images.decode import open_image, read_crop, sample_crop
+from pretrain.images.decode import decode_for, open_image, read_crop, sample_crop
+from pretrain.inspect.decoding import gain
 
 
 @given(st.integers(1, 500), st.integers(1, 500), st.integers(0, 1000))
@@ -22,6 +28,11 @@ def test_area_share_is_within_the_range() -> None:
         assert 0.39 < (right - left) * (bottom - top) / (300 * 400) < 0.61
 
 
+def noisy(height: int, width: int) -> Image.Image:
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(noise)
+
+
 def smooth(height: int, width: int) -> Image.Image:
     y, x = np.mgrid[:height, :width]
     waves = [np.sin(x / 37 + k) * np.cos(y / 29 - k) for k in range(3)]
@@ -32,21 +43,50 @@ def test_reduced_decoding_gives_the_picture_of_full_decoding(tmp_path) -> None:
     smooth(512, 640).save(tmp_path / 'a.jpg', quality=95)
     box = (64, 32, 576, 480)
     with open_image(tmp_path / 'a.jpg') as image:
-        reduced = read_crop(image, box, 64)
-        assert image.size == (160, 128)  # a quarter each way: the box of 448 still has 112 pixels
+        reduced = read_crop(image, box, 64, decode='fast')
+        assert image.size == (320, 256)  # half each way: the box of 448 still has 224 of 2 x 64
     with open_image(tmp_path / 'a.jpg') as image:
         full = image.resize((64, 64), Image.Resampling.BILINEAR, box=box)
     difference = np.abs(reduced.astype(int) - np.asarray(full).astype(int))
     assert reduced.shape == (64, 64, 3)
-    assert difference.mean() < 1.5
-    assert difference.max() < 12
+    assert difference.mean() < 0.5
+    assert difference.max() < 6
 
 
-def test_a_small_crop_is_decoded_in_full(tmp_path) -> None:
-    smooth(512, 640).save(tmp_path / 'a.jpg')
-    with open_image(tmp_path / 'a.jpg') as image:
-        read_crop(image, (0, 0, 100, 100), 64)
-        assert image.size == (640, 512)
+def test_exact_is_what_published_code_sees(tmp_path) -> None:
+    """To the last bit; by default, whatever the sizes."""
+    noisy(900, 1100).save(tmp_path / 'a.jpg')
+    for box, out in (((64, 32, 864, 890), 64), ((0, 0, 1100, 900), 192), ((5, 7, 105, 87), 96)):
+        with open_image(tmp_path / 'a.jpg') as image:
+            found = read_crop(image, box, out, 'bicubic')
+            assert image.size == (1100, 900)
+        whole = Image.open(tmp_path / 'a.jpg').convert('RGB')
+        left, top, right, bottom = box
+        method = InterpolationMode.BICUBIC
+        crop = resized_crop(whole, top, left, bottom - top, right - left, [out, out], method)
+        assert np.array_equal(found, np.asarray(crop))
+
+
+@given(st.integers(8, 900), st.integers(8, 900), st.integers(4, 100), st.integers(0, 1000))
+@settings(deadline=None, max_examples=100)
+def test_fast_leaves_twice_the_target_to_the_resize(height, width, out, seed) -> None:
+    stream = io.BytesIO()
+    Image.new('RGB', (width, height)).save(stream, 'JPEG')
+    box = sample_crop((height, width), (0.2, 1.0), (3 / 4, 4 / 3), np.random.default_rng(seed))
+    with Image.open(stream) as image:
+        rgb, (left, top, right, bottom) = decode_for(image, box, out, 'fast')
+    side = min(right - left, bottom - top)
+    assert rgb.size == (width, height) or side >= 2 * out
+    # ... and no more than that: the next step would have been too small, or there is none.
+    assert side < 4 * out * 1.05 + 2 or rgb.size[0] <= ceil(width / 8)
+
+
+def test_a_frequency_that_the_target_cannot_hold_is_damped_as_well(tmp_path) -> None:
+    for ratio in (2.1, 4.0, 6.0, 9.0):
+        crop = round(48 * ratio)
+        exact, fast = (gain(crop, 48, 1.6, decode) for decode in ('exact', 'fast'))
+        assert fast < exact + 0.03, ratio
+    assert gain(192, 48, 0.5, 'fast') == pytest.approx(gain(192, 48, 0.5, 'exact'), abs=0.03)
 
 
 def test_other_modes_become_rgb(tmp_path) -> None:

@@ -32,7 +32,7 @@ TIMM = {
     'deit3_small_patch16_224': (SMALL, dict(num_heads=4)),
     'deit_tiny_distilled_patch16_224': (SMALL, dict(num_heads=4)),
     'beitv2_base_patch16_224': (SMALL, {}),
-    'vit_base_patch16_siglip_224': (SMALL, dict(num_heads=4)),
+    'vit_base_patch16_siglip_224': (SMALL, dict(num_heads=4, act='gelu')),
 }  # fmt: skip
 
 

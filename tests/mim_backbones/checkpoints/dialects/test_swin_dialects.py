@@ -8,6 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from mim_backbones.backbones.swin import MIMSwin
+from mim_backbones.checkpoints.load import load_pretrained
+from mim_backbones.checkpoints.safe.weights_file import CheckpointError
+
 Shapes = dict[str, tuple[int, ...]]
 DEPTHS, HEADS = (2, 2, 18, 2), (4, 8, 16, 32)
 
@@ -218,3 +222,73 @@ def test_patch_merging_of_openmmlab_is_reordered(load) -> None:
 def test_expanded_tensors_take_no_memory() -> None:
     held = sum(t.untyped_storage().nbytes() for t in tensors(swin()).values())
     assert held < 4096 < sum(prod(shape) for shape in swin().values())
+
+
+@pytest.mark.parametrize('asked', ['pad', 'shrink'])
+def test_four_outputs_without_a_head_are_asked_for(asked: str, load) -> None:
+    """mmdet, mmseg and mmpretrain name them alike; only what is beside tells them apart."""
+    bare = {'state_dict': tensors(openmmlab(swin()))}
+    with pytest.raises(CheckpointError, match=r"give small_maps='pad' or small_maps='shrink'"):
+        load(bare)
+    assert load(bare, small_maps=asked)[0]['small_maps'] == asked
+    classifier = {'state_dict': tensors(openmmlab(swin()) | both('head.fc', 1000, 1024))}
+    assert load(classifier)[0]['small_maps'] == 'shrink'
+    detector = {'state_dict': tensors(openmmlab(swin()) | both('mask_head.conv', 8, 8))}
+    assert load(detector)[0]['small_maps'] == 'pad'
+
+
+def v2_without_buffers(width: int = 96, depths: tuple[int, ...] = (2, 2, 6, 2)) -> dict:
+    heads = tuple(width * 2**stage // 32 for stage in range(4))
+    shapes = swin(8, width, depths, heads, version=2)
+    return tensors(
+        {k: s for k, s in shapes.items() if 'coords_table' not in k and 'index' not in k}
+    )
+
+
+def test_v2_windows_from_the_files_own_config(load) -> None:
+    """The released files hold the yacs config of their training."""
+    said = {'MODEL': {'SWINV2': {'WINDOW_SIZE': 16, 'PRETRAINED_WINDOW_SIZES': [12, 12, 12, 6]}}}
+    config, _ = load({'model': v2_without_buffers(), 'config': {**said, 'DATA': {'IMG_SIZE': 256}}})
+    assert config['window_size'] == 16
+    assert config['img_size'] == 256
+    assert config['pretrained_window_sizes'] == (12, 12, 12, 6)
+
+
+def test_v2_moved_to_other_windows_keeps_the_scale_of_its_own(load) -> None:
+    state = tensors(swin(version=2, windows=(12, 12, 12, 6)))
+    for key in [key for key in state if 'coords' in key]:
+        state[key] = torch.tensor(log2(9) / 3).expand(state[key].shape)
+    config, _ = load(state, window_size=16, img_size=256)
+    assert config['window_size'] == 16
+    assert config['pretrained_window_sizes'] == (12, 12, 12, 6)
+
+
+def test_v2_asks_for_windows_by_name(load) -> None:
+    with pytest.raises(CheckpointError, match='give window_size=N'):
+        load(v2_without_buffers())
+    config, _ = load(v2_without_buffers(), window_size=16)
+    assert config['pretrained_window_sizes'] == (0, 0, 0, 0)
+    released = v2_without_buffers(128, (2, 2, 18, 2))
+    with pytest.raises(CheckpointError, match='give pretrained_window_sizes='):
+        load(released, window_size=24)
+    config, _ = load(released, window_size=24, pretrained_window_sizes=(12, 12, 12, 6))
+    assert config['pretrained_window_sizes'] == (12, 12, 12, 6)
+
+
+def test_windows_that_grow_are_refused(load) -> None:
+    with pytest.raises(CheckpointError, match='windows of 7, 7, 14, 7 tokens'):
+        load(tensors(swin(windows=(7, 7, 14, 7))))
+
+
+def test_a_backbone_that_scales_the_bias_otherwise_is_refused() -> None:
+    arch = {'embed_dim': 16, 'depths': (1, 1), 'num_heads': (1, 2)}
+    source = MIMSwin(arch, 2, img_size=64, window_size=8)
+    record = {'type': 'mim_backbones.MIMSwin', 'arch': arch, 'version': 2, 'img_size': 64}
+    file = {
+        'state_dict': {f'backbone.{key}': value for key, value in source.state_dict().items()},
+        'meta': {'mimbench': {'backbone': {**record, 'window_size': 8}}},
+    }
+    moved = dict(arch=arch, version=2, img_size=128, window_size=16)
+    with pytest.raises(CheckpointError, match=r'build it with pretrained_window_sizes=\(8, 8\)'):
+        load_pretrained(MIMSwin(**moved), file)
+    load_pretrained(MIMSwin(**moved, pretrained_window_sizes=(8, 8)), file)
