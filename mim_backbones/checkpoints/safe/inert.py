@@ -22,9 +22,12 @@ def inert_attribute(owner: Any, name: str) -> str:
     return f'{getattr(owner, "__name__", "?")}.{name}'
 
 
-def inert_path(*parts: str) -> str:
-    """Stands in for pathlib's classes (output folders among argparse arguments): a text."""
-    return '/'.join(str(part) for part in parts)
+def inert_path(*parts: Any) -> str:
+    """Stands in for pathlib's classes (output folders among argparse arguments): a text.
+
+    A path made of paths could double with each call; a longer one than systems take is cut.
+    """
+    return '/'.join(part for part in parts if isinstance(part, str))[:LONGEST_PATH]
 
 
 def inert_dict(*arguments: Any) -> dict:
@@ -32,6 +35,12 @@ def inert_dict(*arguments: Any) -> dict:
     return {}
 
 
+def inert_list(*arguments: Any) -> list:
+    """Stands in for `list`: of a list or a tuple; a `bytearray` of any size would be filled in."""
+    return [*arguments[0]] if arguments and type(arguments[0]) in (list, tuple) else []
+
+
+LONGEST_PATH = 4096
 GETATTR_NAMES = ('builtins.getattr', '__builtin__.getattr', 'getattr')
 # Dict subclasses. torch fills in items of dict and OrderedDict only, so they become the latter.
 DICT_NAMES = (
@@ -71,8 +80,8 @@ def allowed_globals() -> list[Any]:
         *numpy_globals(),
         Namespace,
         (inert_dict, 'collections.defaultdict'),
-        *((kind, f'{module}.{kind.__name__}') for kind in (list, dict, int)
-          for module in ('builtins', '__builtin__')),
+        *((kind, f'{module}.{name}') for module in ('builtins', '__builtin__')
+          for name, kind in (('list', inert_list), ('dict', dict), ('int', int), ('slice', slice))),
         *((OrderedDict, name) for name in DICT_NAMES),
         (InertObject, 'mmengine.logging.history_buffer.HistoryBuffer'),
         *((inert_attribute, name) for name in GETATTR_NAMES),
