@@ -1,7 +1,9 @@
 """Whether the weights of a file really reached a model: what mmengine says as a warning, refused.
 
-test, resume   every weight, of the right shape, and none of another model's
-load_from      the whole backbone; a head for other classes is what the training is for
+What has to be covered:
+
+    test, resume   every weight, of the right shape, and none of another model's
+    load_from      the whole backbone; a head for other classes is what the training is for
 """
 
 from collections.abc import Mapping

@@ -1,10 +1,12 @@
-"""mmengine's Runner as every recipe here runs, a stock one too: exact, hard to break, one line each.
+"""mmengine's Runner as every recipe here runs, a stock one too.
 
-learning rate   by the batch of an optimizer step
-weights         those of a file reach the model, or it is refused
-checkpoints     whole at any moment; a run goes on from the newest, in the middle of an epoch too
-losses          finite
-workers         end with the process they work for
+What it adds, without a line in a recipe:
+
+    learning rate   by the batch of an optimizer step
+    weights         those of a file reach the model, or it is refused
+    checkpoints     whole at any moment; a run goes on from the newest, in mid-epoch too
+    losses          finite
+    workers         end with the process they work for
 """
 
 import multiprocessing

@@ -38,7 +38,7 @@ class AtomicLocalBackend(LocalBackend):
 
 
 class LateRemovals:
-    """A file backend that only lists what is to be removed: what comes in its place is not there yet.
+    """A file backend that only lists what is to be removed, until what replaces it is there.
 
     Attributes:
         listed: paths of files to remove.

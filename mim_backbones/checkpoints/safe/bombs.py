@@ -1,9 +1,11 @@
 """Files that take far more memory or time than their size: refused, with the reason.
 
-before it is read   a compressed archive of zeros, entries that share their bytes, arrays of any
-                    length that a call makes
-after               a few bytes seen as tensors of any shape (strides of 0), which the next copy
-                    would fill in
+What is looked for:
+
+    before it is read   a compressed archive of zeros, entries that share their bytes, arrays of any
+                        length that a call makes
+    after               a few bytes seen as tensors of any shape (strides of 0), which the next copy
+                        would fill in
 """
 
 import zipfile

@@ -13,13 +13,20 @@ from typing import Any
 import numpy as np
 
 
+LONGEST_PATH = 4096  # of Linux
+
+
 class InertObject:
     """Stands in for an object of another library (mmengine's HistoryBuffer): attributes only."""
 
 
-def inert_attribute(owner: Any, name: str) -> str:
-    """Stands in for `getattr`, which mmengine's pickled log buffers call: a name, no access."""
-    return f'{getattr(owner, "__name__", "?")}.{name}'
+class InertName(str):
+    """Stands in for a function: what it was called."""
+
+
+def inert_attribute(owner: Any, name: str) -> InertName:
+    """Stands in for `getattr`, which mmengine's log buffers and a schedule of it call."""
+    return InertName(f'{getattr(owner, "__name__", "?")}.{name}'[:LONGEST_PATH])
 
 
 def inert_path(*parts: Any) -> str:
@@ -40,7 +47,6 @@ def inert_list(*arguments: Any) -> list:
     return [*arguments[0]] if arguments and type(arguments[0]) in (list, tuple) else []
 
 
-LONGEST_PATH = 4096
 GETATTR_NAMES = ('builtins.getattr', '__builtin__.getattr', 'getattr')
 # Dict subclasses. torch fills in items of dict and OrderedDict only, so they become the latter.
 DICT_NAMES = (
@@ -51,6 +57,10 @@ DICT_NAMES = (
     'mmcv.utils.config.ConfigDict',
     'addict.addict.Dict',
     'easydict.EasyDict',
+)
+OBJECT_NAMES = (
+    'mmengine.logging.history_buffer.HistoryBuffer',
+    'mmengine.optim.scheduler.param_scheduler.OneCycleParamScheduler',
 )
 PATH_NAMES = (
     'pathlib.PosixPath',
@@ -83,7 +93,7 @@ def allowed_globals() -> list[Any]:
         *((kind, f'{module}.{name}') for module in ('builtins', '__builtin__')
           for name, kind in (('list', inert_list), ('dict', dict), ('int', int), ('slice', slice))),
         *((OrderedDict, name) for name in DICT_NAMES),
-        (InertObject, 'mmengine.logging.history_buffer.HistoryBuffer'),
+        *((InertObject, name) for name in OBJECT_NAMES),
         *((inert_attribute, name) for name in GETATTR_NAMES),
         *((inert_path, name) for name in PATH_NAMES),
     ]  # fmt: skip

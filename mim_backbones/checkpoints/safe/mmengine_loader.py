@@ -83,7 +83,7 @@ def torch_loads_safely() -> Iterator[None]:
     import torch
 
     before = torch.load
-    torch.load = safe_load
+    torch.load = safe_load  # type: ignore[assignment]
     try:
         yield
     finally:
@@ -107,27 +107,37 @@ def safe_load(file: Any, map_location: Any = None, *_: Any, **__: Any) -> dict[s
 
 
 def as_mmengine_wants(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """The content with log buffers that work again, without the config that `resume` would run.
+    """The content with log buffers that work again, without what `resume` would run.
 
     Raises:
         CheckpointError: the log buffers are none.
     """
-    from mmengine.logging import HistoryBuffer
-
-    from mim_backbones.checkpoints.safe.inert import InertObject
-    from mim_backbones.checkpoints.safe.weights_file import CheckpointError
+    from mim_backbones.checkpoints.safe.inert import InertName, InertObject
 
     meta, hub = checkpoint.get('meta'), checkpoint.get('message_hub')
     if isinstance(meta, dict):
         meta.pop('config', None)  # Python, of mmcv 1: mmengine would run it to count GPUs
-    scalars = hub.get('log_scalars') if isinstance(hub, dict) else None
-    for name, stored in scalars.items() if isinstance(scalars, dict) else ():
-        if isinstance(stored, InertObject):
-            said = vars(stored)
-            try:
-                scalars[name] = HistoryBuffer(
-                    said['_log_history'], said['_count_history'], said['max_length']
-                )
-            except (AssertionError, KeyError, TypeError, ValueError) as error:
-                raise CheckpointError(f'checkpoint: its log of {name!r} is damaged') from error
+    if isinstance(hub, dict) and isinstance(hub.get('log_scalars'), dict):
+        hub['log_scalars'] = {
+            name: log_buffer(name, stored) if isinstance(stored, InertObject) else stored
+            for name, stored in hub['log_scalars'].items()
+        }
+    stored = checkpoint.get('param_schedulers') or []
+    groups = stored.values() if isinstance(stored, dict) else [stored]
+    for state in (state for group in groups for state in group if isinstance(state, dict)):
+        for name in [name for name, value in state.items() if isinstance(value, InertName)]:
+            del state[name]  # a function: the schedule that is resumed has its own
     return checkpoint
+
+
+def log_buffer(name: str, stored: Any) -> Any:
+    """mmengine's buffer of what its stand-in holds."""
+    from mmengine.logging import HistoryBuffer
+
+    from mim_backbones.checkpoints.safe.weights_file import CheckpointError
+
+    said = vars(stored)
+    try:
+        return HistoryBuffer(said['_log_history'], said['_count_history'], said['max_length'])
+    except (AssertionError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f'checkpoint: its log of {name!r} is damaged') from error
