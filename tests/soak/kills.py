@@ -3,7 +3,7 @@
     python -m tests.soak.kills --minutes 5 --seed 1               random trainings, random kills
     python -m tests.soak.kills --case simmim-epoch-2 --kills 9    one of them
 
-Every training is a process forked from this one, which has imported the stack: a run takes a second.
+Every training is a process forked from this one, which has imported the stack: a second each.
 Killed is the trainer, one of its data workers, or all of them at once.
 """
 
@@ -17,7 +17,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -44,9 +44,9 @@ SMALL_VIT = {
     'img_size': 64, 'patch_size': 8, 'pos_embed': 'sincos', 'mask_token': True,
 }  # fmt: skip
 CASES = [
-    *(f'{method}-{loop}-{workers}' for method, loop, workers in product(PRETRAINED, LOOPS, (0, 1, 2))),
-    *(f'{task}-iter-{workers}' for task, workers in product(TASKS, (0, 1, 2))),
-]  # fmt: skip
+    *('-'.join(words) for words in product(PRETRAINED, LOOPS, '012')),
+    *('-'.join(words) for words in product(TASKS, ['iter'], '012')),
+]
 FAREWELL = 3.0  # seconds in which orphans must be gone
 
 
@@ -240,10 +240,7 @@ def run_case(
     killed = laboratory.config(case, folder / 'killed')
     for turn in range(kills + 1):
         pid = start(killed)
-        if turn < kills:
-            code = ended_or_moved(pid, folder / 'killed', rng)
-        else:
-            code = ended(pid, 300)
+        code = ended_or_moved(pid, folder / 'killed', rng) if turn < kills else ended(pid, 300)
         if code is None:
             counts[f'killed {kill(pid, rng.choice(["trainer", "worker", "all"]))}'] += 1
             code = ended(pid, 60)

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-
 LONGEST_PATH = 4096  # of Linux
 
 

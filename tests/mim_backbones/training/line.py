@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
-from mmengine.registry import DATASETS, MODELS
+from mmengine.registry import DATA_SAMPLERS, DATASETS, MODELS
 from torch import Tensor, nn
+from torch.utils.data import BatchSampler
 
 from mim_backbones.training.runner import RecipeRunner
 
@@ -72,3 +73,22 @@ def trained(work_dir: Path, **changes: Any) -> RecipeRunner:
     runner = line_runner(work_dir, **changes)
     runner.train()
     return runner
+
+
+@DATA_SAMPLERS.register_module(force=True)
+class SoakGroups(BatchSampler):
+    """Batches that depend on what came before: evens and odds apart, as mmdet's by aspect ratio."""
+
+    def __init__(self, sampler: Any, batch_size: int) -> None:
+        super().__init__(sampler, batch_size, drop_last=False)
+
+    def __iter__(self) -> Any:
+        waiting: dict[int, list[int]] = {0: [], 1: []}
+        for index in self.sampler:
+            waiting[index % 2].append(index)
+            if len(waiting[index % 2]) == self.batch_size:
+                yield waiting[index % 2]
+                waiting[index % 2] = []
+        left = waiting[0] + waiting[1]
+        if left:
+            yield left
