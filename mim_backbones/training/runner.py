@@ -22,10 +22,11 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import DataLoader
 
+from mim_backbones.console.atomic_file import write_bytes_atomically
 from mim_backbones.console.processes import end_with_parent
 from mim_backbones.training.coverage import Coverage
 from mim_backbones.training.guard import FiniteLoss
-from mim_backbones.training.resume import newest_whole
+from mim_backbones.training.resume import NOTE, newest_whole
 
 CHECKPOINTS, EPOCHS = 'mim_backbones.WholeCheckpointHook', 'mim_backbones.ResumableEpochLoop'
 
@@ -87,6 +88,8 @@ class RecipeRunner(Runner):
             found: list[Path | None] = [None]
             if is_main_process():
                 found = [newest_whole(Path(self.work_dir), self.logger)]
+                if found[0] is not None:  # what a kill left undone: older ones are removed next
+                    write_bytes_atomically(Path(self.work_dir, NOTE), str(found[0]).encode())
             broadcast_object_list(found)
             self._load_from = found[0] and str(found[0])
             if self._load_from is None:

@@ -2,8 +2,7 @@
 
 What is looked for:
 
-    before it is read   a compressed archive of zeros, entries that share their bytes, arrays of any
-                        length that a call makes
+    before it is read   a compressed archive of zeros, arrays of any length that a call makes
     after               a few bytes seen as tensors of any shape (strides of 0), which the next copy
                         would fill in
 """

@@ -8,10 +8,11 @@ import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.registry import DATA_SAMPLERS, DATASETS, MODELS
+from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.utils.data import BatchSampler
 
-from mim_backbones.training.runner import RecipeRunner
+from mim_backbones.training.launch import build_runner
 
 RUNS = itertools.count()
 
@@ -63,13 +64,13 @@ def line_config(work_dir: Path, **changes: Any) -> Config:
     })  # fmt: skip
 
 
-def line_runner(work_dir: Path, **changes: Any) -> RecipeRunner:
+def line_runner(work_dir: Path, **changes: Any) -> Runner:
     cfg = line_config(work_dir, **changes)
     cfg.experiment_name = f'line-{next(RUNS)}'
-    return RecipeRunner.from_cfg(cfg)
+    return build_runner(cfg)
 
 
-def trained(work_dir: Path, **changes: Any) -> RecipeRunner:
+def trained(work_dir: Path, **changes: Any) -> Runner:
     runner = line_runner(work_dir, **changes)
     runner.train()
     return runner
