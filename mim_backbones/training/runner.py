@@ -128,7 +128,10 @@ class WorkerStart:
         self.process = os.getpid()
 
     def __call__(self, number: int) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who it works for
+        # Ctrl-C and SIGTERM, which reach a whole group, are for who it works for to answer; a
+        # worker that ends by a signal would be an error there.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
         if multiprocessing.get_start_method() != 'forkserver':
             end_with_parent(self.process)
         if self.after is not None:

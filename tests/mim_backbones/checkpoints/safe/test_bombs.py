@@ -89,7 +89,7 @@ def large_array(path: Path) -> None:
 
 
 def deep(path: Path) -> None:
-    zipped(path, b'\x80\x02' + b'(' * 10**6 + b'.')
+    zipped(path, b'\x80\x02' + b'(' * 10**5 + b'.')
 
 
 def many_strings(path: Path) -> None:
