@@ -6,6 +6,7 @@ Whatever it had come to: a checkpoint that was noted is there and whole, the run
 as one that was not killed, and nothing is left over. Prints how often, as JSON.
 """
 
+import argparse
 import json
 import logging
 import os
@@ -62,6 +63,7 @@ def train(work_dir: Path, saving: dict[str, Any], die_before: int | None = None)
     pid = os.fork()
     if not pid:
         mmengine_runner.collect_env = dict
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if die_before is not None:
             count_down(die_before, str(work_dir))
         code = 1
@@ -127,10 +129,13 @@ def run(layout: str, folder: Path) -> Counter:
         counts['equal'] += 1
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--layout', choices=LAYOUTS, action='append', help='one way; default all')
+    layouts = parser.parse_args(argv).layout or LAYOUTS
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        counts = {name: run(name, Path(folder, str(i))) for i, name in enumerate(LAYOUTS)}
+        counts = {name: run(name, Path(folder, str(i))) for i, name in enumerate(layouts)}
     print(json.dumps(counts))
     return 0
 

@@ -3,6 +3,8 @@
 import logging
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,9 @@ import torch
 
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from mim_backbones.training.resume import newest_first, newest_whole
-from tests.mim_backbones.training.line import line_runner, trained
+from tests.mim_backbones.training.line import line_config, line_runner, trained
 
+ROOT = Path(__file__).parents[3]
 LOG = logging.getLogger('test')
 
 
@@ -151,3 +154,28 @@ def test_what_is_summed_up_lies_in_the_checkpoint_and_only_then(tmp_path) -> Non
         content = torch.load(tmp_path / f'iter_{number}.pth', weights_only=False)
         assert ('gradients' in content) == (number not in (3, 6, 9, 10))
         assert content['meta']['batches_done'] == (number - 1) % 5 + 1
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_in_the_middle_of_an_accumulated_batch(tmp_path) -> None:
+    imports = {'imports': ['tests.mim_backbones.training.line']}
+    config = line_config(tmp_path, custom_imports=imports, **CHANGES['both'])
+    (tmp_path / 'line.py').write_text(config.pretty_text)
+
+    def train(folder: Path) -> dict:
+        words = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2',
+                 str(ROOT / 'tools' / 'train.py'), str(tmp_path / 'line.py'), '--launcher',
+                 'pytorch', '--resume', '--work-dir', str(folder)]  # fmt: skip
+        environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
+        result = subprocess.run([sys.executable, *words], env=environment, capture_output=True,
+                                text=True)  # fmt: skip
+        assert result.returncode == 0, result.stderr[-3000:]
+        return torch.load(folder / 'iter_6.pth', weights_only=False)  # 3 batches an epoch, of 2 x 2
+
+    whole = train(tmp_path / 'whole')
+    (tmp_path / 'resumed').mkdir()
+    shutil.copy(tmp_path / 'whole' / 'iter_2.pth', tmp_path / 'resumed')
+    assert torch.load(tmp_path / 'whole' / 'iter_2.pth', weights_only=False)['gradients']
+    resumed = train(tmp_path / 'resumed')
+    for name, value in whole['state_dict'].items():
+        assert torch.equal(value, resumed['state_dict'][name]), name
