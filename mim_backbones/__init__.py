@@ -1,13 +1,15 @@
 """MIM backbones for the OpenMMLab registries. Importing this is light: no torch, no mm* package.
 
 It also installs two import stand-ins (see `mim_backbones.standins`), so that torchvision imports on
-a CPU torch and mmcv.ops imports without compiled ops. Import it before torchvision, timm or mm*.
+a CPU torch and mmcv.ops imports without compiled ops: import it before torchvision, timm or mm*.
+From then on mmengine opens checkpoints without running what is in them (`checkpoints.safe`).
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mim_backbones import standins
+from mim_backbones.checkpoints.safe import mmengine_loader
 from mim_backbones.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ __all__ = [
 ]
 
 standins.install()
+mmengine_loader.install()
 
 LAZY = {
     'MIMViT': 'mim_backbones.backbones.vit',

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 import mmengine.registry as root
+from mmengine.registry import HOOKS as ROOT_HOOKS
+from mmengine.registry import LOOPS as ROOT_LOOPS
 from mmengine.registry import MODEL_WRAPPERS as ROOT_MODEL_WRAPPERS
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as ROOT_OPTIM_WRAPPER_CONSTRUCTORS
@@ -23,6 +25,18 @@ MODELS = Registry(
         'mim_backbones.backbones.hiera',
         'mim_backbones.backbones.feature_pyramid',
     ],
+)
+HOOKS = Registry(
+    'hook',
+    parent=ROOT_HOOKS,
+    scope=SCOPE,
+    locations=['mim_backbones.training.whole_checkpoints', 'mim_backbones.training.guard'],
+)
+LOOPS = Registry(
+    'loop',
+    parent=ROOT_LOOPS,
+    scope=SCOPE,
+    locations=['mim_backbones.training.epoch_loop'],
 )
 OPTIM_WRAPPERS = Registry(
     'optim_wrapper',

@@ -75,11 +75,8 @@ def behaving(cfg: Config, job: Job) -> Config:
     cfg.randomness = {**cfg.get('randomness', {}), 'seed': job.seed}
     cfg.launcher = 'pytorch' if job.processes > 1 else 'none'
     cfg.resume = resumable
-    saving = cfg.get('default_hooks', {}).get('checkpoint')
     if not (resumable or job.keep_checkpoints):
         cfg.default_hooks = {**cfg.get('default_hooks', {}), 'checkpoint': None}
-    elif saving is not None:
-        saving.backend_args = {'backend': 'atomic_local'}  # a kill leaves whole files
     if resumable:
         cfg.custom_hooks = [*cfg.get('custom_hooks', []), {'type': 'downstream.SeededUpdates'}]
         sampler = cfg.train_dataloader.get('sampler', {})

@@ -1,13 +1,14 @@
 """How far a job is: a small JSON file that the job rewrites and whoever watches it reads."""
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+
+from mim_backbones.console.atomic_file import write_atomically
 
 
 class Phase(NamedTuple):
@@ -39,9 +40,8 @@ class Progress:
             return
         self.written = now
         pace = (now - self.started) / (done - self.begun) if done > self.begun else 0
-        part = self.path.with_suffix('.part')
-        part.write_text(json.dumps(Phase(phase, done, total, pace * (total - done) or None)))
-        os.replace(part, self.path)
+        text = json.dumps(Phase(phase, done, total, pace * (total - done) or None))
+        write_atomically(self.path, lambda stream: stream.write(text.encode()), durable=False)
 
 
 def read_phase(path: Path) -> Phase | None:

@@ -8,7 +8,6 @@ says so, evaluates and writes the result. A failure leaves one line in `failure.
 """
 
 import os
-import re
 import resource
 import sys
 import time
@@ -24,6 +23,7 @@ from downstream.evaluation.job import CONFIG, FAILURE, PROGRESS, Job
 from downstream.results.result import Result, write_result
 from downstream.task import Evaluation, find_task
 from mim_backbones.console.environment import cpu_name
+from mim_backbones.console.processes import end_with_torchrun
 from mim_backbones.errors import UserError
 
 if TYPE_CHECKING:
@@ -56,8 +56,6 @@ def run(job: Job, folder: Path) -> None:
 
     config = folder / CONFIG
     cfg = Config.fromfile(config)
-    cfg.load_from = last_checkpoint(folder) if cfg.get('resume') else None
-    cfg.resume = cfg.load_from is not None
     runner = build_runner(cfg)
     progress = Progress(folder / PROGRESS if is_main_process() else None)
     watch = ProgressFile(progress)
@@ -88,16 +86,6 @@ def run(job: Job, folder: Path) -> None:
             for path in (*folder.glob('*.pth'), folder / 'last_checkpoint'):
                 path.unlink(missing_ok=True)
     leave_together()
-
-
-def last_checkpoint(folder: Path) -> str | None:
-    """The latest of the folder. mmengine's own note of it may be empty after a kill."""
-    found = {
-        int(match[1]): str(path)
-        for path in folder.glob('*.pth')
-        if (match := re.fullmatch(r'(?:iter|epoch)_(\d+)\.pth', path.name))
-    }
-    return found[max(found)] if found else None
 
 
 def result_of(
@@ -159,6 +147,7 @@ def failure_line(error: BaseException) -> str:
 
 def main() -> int:
     path = Path(sys.argv[1])
+    end_with_torchrun()
     try:
         run(Job.load(path), path.parent)
     except Exception as error:

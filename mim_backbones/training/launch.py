@@ -5,18 +5,16 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict
-from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
 from mim_backbones.console.atomic_file import check_writable
 from mim_backbones.errors import UserError
 from mim_backbones.training.config import require_keys
 from mim_backbones.training.distributed import init_distributed
-from mim_backbones.training.resume import allow_own_checkpoints
+from mim_backbones.training.runner import RecipeRunner
 
 BUILDERS = {'build_from_cfg', 'build_scheduler_from_cfg'}  # of mmengine's registries
 
@@ -33,13 +31,12 @@ def build_runner(cfg: Config) -> Runner:
     if not torch.cuda.is_available():
         keep_freed_memory()
         cfg.pop('sync_bn', None)  # torch synchronises batch norm on GPUs only
-    allow_own_checkpoints()
     wrapper = cfg.setdefault('model_wrapper_cfg', ConfigDict(type='mim_backbones.DeviceDDP'))
     wrapper.setdefault('broadcast_buffers', False)
     # The Runner reads this key only when it chooses the wrapper itself.
     wrapper.setdefault('find_unused_parameters', cfg.get('find_unused_parameters', False))
     with build_errors_in_one_line(str(cfg.filename)):
-        return AccumulatingRunner.from_cfg(cfg)
+        return RecipeRunner.from_cfg(cfg)
 
 
 @contextmanager
@@ -56,24 +53,6 @@ def build_errors_in_one_line(config: str) -> Iterator[None]:
         if not any(frame.name in BUILDERS for frame in frames):
             raise
         raise UserError(f'config {config}: {" ".join(str(error).split())}') from error
-
-
-class AccumulatingRunner(Runner):
-    """Scales by the batch of an optimizer step: devices x batch size x `accumulative_counts`.
-
-    mmengine's own rule leaves the last factor out, so that a batch reached by accumulation would
-    train at a fraction of its rate.
-    """
-
-    def scale_lr(
-        self, optim_wrapper: OptimWrapper, auto_scale_lr: dict[str, Any] | None = None
-    ) -> None:
-        steps = getattr(optim_wrapper, '_accumulative_counts', 1)
-        if auto_scale_lr is not None and auto_scale_lr.get('enable', False) and steps > 1:
-            self.logger.info(f'an optimizer step takes {steps} batches: base batch / {steps}')
-            base = auto_scale_lr['base_batch_size'] / steps
-            auto_scale_lr = {**auto_scale_lr, 'base_batch_size': base}
-        super().scale_lr(optim_wrapper, auto_scale_lr)
 
 
 # <malloc.h> of glibc.

@@ -8,11 +8,13 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mim_backbones.console.processes import end_with_torchrun, stops_in_one_line
 from mim_backbones.console.recipes import find_recipe
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
+@stops_in_one_line('--resume goes on from the last checkpoint')
 def train(
     config: str,
     work_dir: str | None = None,
@@ -33,6 +35,7 @@ def train(
     Raises:
         UserError: whatever the user can mend, in one line.
     """
+    end_with_torchrun()
     from mim_backbones.data_spec import load_data_spec, require
 
     given = dict(options or {})
@@ -41,6 +44,7 @@ def train(
     _run('train', config, work_dir, given, launcher, resume=resume)
 
 
+@stops_in_one_line('nothing was evaluated')
 def evaluate(
     config: str,
     checkpoint: str,
@@ -53,6 +57,7 @@ def evaluate(
     Raises:
         UserError: an unreadable checkpoint, or what `train` raises.
     """
+    end_with_torchrun()
     from mim_backbones.checkpoints.safe.weights_file import read_weights_file
 
     read_weights_file(checkpoint)

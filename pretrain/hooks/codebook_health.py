@@ -103,8 +103,9 @@ class CodebookHealthHook(Hook):
         self.epoch_hits: Tensor | None = None
 
     def before_train_epoch(self, runner: Runner) -> None:
-        codebook_of(runner).reset_hits()
         self.epoch_hits = None
+        if not getattr(runner.train_loop, 'batches_done', runner.iter):  # else it is resumed
+            codebook_of(runner).reset_hits()
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict, outputs: dict

@@ -6,9 +6,10 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mim_backbones.errors import UserError
+from mim_backbones.training.guard import FiniteLoss
 from pretrain.registry import HOOKS
 
-ADVICE = 'resume from the last checkpoint with a smaller learning rate or precision fp32'
+HOOKS.register_module(module=FiniteLoss)  # every run has it; a recipe here can say how often
 
 
 @HOOKS.register_module()
@@ -48,34 +49,3 @@ class SeededSteps(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict) -> None:
         torch.manual_seed((runner.seed * 1_000_003 + runner.iter) * 1009 + get_rank())
-
-
-@HOOKS.register_module()
-class FiniteLoss(Hook):
-    """Stop at a loss that is not finite instead of training on, and save no broken weights.
-
-    Looks at the losses every `interval` steps: reading a value off the device waits for it. The
-    last checkpoint is therefore always one to resume from.
-    """
-
-    def __init__(self, interval: int = 10) -> None:
-        self.interval = interval
-
-    def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: dict
-    ) -> None:
-        if not self.every_n_train_iters(runner, self.interval):
-            return
-        for name, value in outputs.items():
-            if 'loss' in name and not torch.isfinite(value).all():
-                raise UserError(
-                    f'{name} is {float(value)} at iteration {runner.iter + 1}; {ADVICE}'
-                )
-
-    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        for name, value in checkpoint['state_dict'].items():
-            if not torch.isfinite(value).all():
-                raise UserError(
-                    f'{name} is not finite after iteration {runner.iter}, so no checkpoint is '
-                    f'written; {ADVICE}'
-                )

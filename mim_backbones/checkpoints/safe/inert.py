@@ -12,24 +12,38 @@ from typing import Any
 
 import numpy as np
 
+LONGEST_PATH = 4096  # of Linux
+
 
 class InertObject:
     """Stands in for an object of another library (mmengine's HistoryBuffer): attributes only."""
 
 
-def inert_attribute(owner: Any, name: str) -> str:
-    """Stands in for `getattr`, which mmengine's pickled log buffers call: a name, no access."""
-    return f'{getattr(owner, "__name__", "?")}.{name}'
+class InertName(str):
+    """Stands in for a function: what it was called."""
 
 
-def inert_path(*parts: str) -> str:
-    """Stands in for pathlib's classes (output folders among argparse arguments): a text."""
-    return '/'.join(str(part) for part in parts)
+def inert_attribute(owner: Any, name: str) -> InertName:
+    """Stands in for `getattr`, which mmengine's log buffers and a schedule of it call."""
+    return InertName(f'{getattr(owner, "__name__", "?")}.{name}'[:LONGEST_PATH])
+
+
+def inert_path(*parts: Any) -> str:
+    """Stands in for pathlib's classes (output folders among argparse arguments): a text.
+
+    A path made of paths could double with each call; a longer one than systems take is cut.
+    """
+    return '/'.join(part for part in parts if isinstance(part, str))[:LONGEST_PATH]
 
 
 def inert_dict(*arguments: Any) -> dict:
     """Stands in for `defaultdict`: what it held, without a factory."""
     return {}
+
+
+def inert_list(*arguments: Any) -> list:
+    """Stands in for `list`: of a list or a tuple; a `bytearray` of any size would be filled in."""
+    return [*arguments[0]] if arguments and type(arguments[0]) in (list, tuple) else []
 
 
 GETATTR_NAMES = ('builtins.getattr', '__builtin__.getattr', 'getattr')
@@ -42,6 +56,10 @@ DICT_NAMES = (
     'mmcv.utils.config.ConfigDict',
     'addict.addict.Dict',
     'easydict.EasyDict',
+)
+OBJECT_NAMES = (
+    'mmengine.logging.history_buffer.HistoryBuffer',
+    'mmengine.optim.scheduler.param_scheduler.OneCycleParamScheduler',
 )
 PATH_NAMES = (
     'pathlib.PosixPath',
@@ -71,10 +89,10 @@ def allowed_globals() -> list[Any]:
         *numpy_globals(),
         Namespace,
         (inert_dict, 'collections.defaultdict'),
-        *((kind, f'{module}.{kind.__name__}') for kind in (list, dict, int)
-          for module in ('builtins', '__builtin__')),
+        *((kind, f'{module}.{name}') for module in ('builtins', '__builtin__')
+          for name, kind in (('list', inert_list), ('dict', dict), ('int', int), ('slice', slice))),
         *((OrderedDict, name) for name in DICT_NAMES),
-        (InertObject, 'mmengine.logging.history_buffer.HistoryBuffer'),
+        *((InertObject, name) for name in OBJECT_NAMES),
         *((inert_attribute, name) for name in GETATTR_NAMES),
         *((inert_path, name) for name in PATH_NAMES),
     ]  # fmt: skip

@@ -9,6 +9,8 @@ from typing import Any
 
 STRINGS = {'SHORT_BINUNICODE', 'BINUNICODE', 'BINUNICODE8', 'UNICODE', 'STRING', 'BINSTRING'}
 PUTS = {'PUT', 'BINPUT', 'LONG_BINPUT'}
+# Old files have their tensors behind the pickles; these are far shorter.
+BEFORE_TENSORS = 256 * 2**20
 GETS = {'GET', 'BINGET', 'LONG_BINGET'}
 
 
@@ -19,7 +21,8 @@ def names_asked_for(path: Path) -> list[str]:
             with zipfile.ZipFile(path) as archive:
                 inner = [name for name in archive.namelist() if name.endswith('data.pkl')]
                 return globals_of(archive.read(inner[0])) if inner else []
-        return globals_of(path.read_bytes())
+        with path.open('rb') as file:
+            return globals_of(file.read(BEFORE_TENSORS))
     except (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, LookupError,
             RuntimeError, ValueError):  # fmt: skip
         return []  # a damaged archive

@@ -1,7 +1,8 @@
 """Read a file of weights without running anything that is in it.
 
 Files open with `weights_only=True` and a narrow allow-list: what official checkpoints and
-mmengine's carry beside tensors. Foreign classes are rebuilt as inert data, never imported.
+mmengine's carry beside tensors. Foreign classes are rebuilt as inert data, never imported. A file
+cannot take much more memory than its size (`bombs`).
 """
 
 import json
@@ -17,6 +18,7 @@ from typing import Any
 
 import torch
 
+from mim_backbones.checkpoints.safe import bombs
 from mim_backbones.checkpoints.safe.inert import allowed_globals, read_plain_pickle
 from mim_backbones.checkpoints.safe.pickle_names import names_asked_for
 from mim_backbones.errors import UserError
@@ -48,15 +50,17 @@ HARMLESS = (
 )
 
 
-def read_weights_file(path: str | Path, trust: bool = False) -> dict[str, Any]:
-    """Content of a .pth/.pt/.bin/.safetensors file, or of detectron2's .pkl, on the CPU.
+def read_weights_file(path: str | Path, trust: bool = False, device: Any = 'cpu') -> dict[str, Any]:
+    """Content of a .pth/.pt/.bin/.safetensors file, or of detectron2's .pkl.
 
     Args:
         trust: run whatever code a pickle asks for; only for files of your own.
+        device: where its tensors go, torch's `map_location`.
 
     Raises:
-        CheckpointError: the file is missing, empty, truncated, no weights file at all, or asks
-            for a global outside the allow-list (named in the message).
+        CheckpointError: the file is missing, empty, truncated, no weights file at all, unpacks to
+            far more than its size, or asks for a global outside the allow-list (named in the
+            message).
     """
     path = Path(path)
     if not path.is_file():
@@ -73,8 +77,18 @@ def read_weights_file(path: str | Path, trust: bool = False) -> dict[str, Any]:
     if text:
         raise CheckpointError(f'checkpoint {path} is {text}, not weights; download the file itself')
     if path.suffix == '.safetensors':
-        return _read_safetensors(path)
-    return _read_pickle(path, trust)
+        return _read_safetensors(path, device)
+    if not trust:
+        refuse_bomb(path, bombs.before(path))
+    content = _read_pickle(path, trust, device)
+    if not trust:
+        refuse_bomb(path, bombs.after(path, content))
+    return content
+
+
+def refuse_bomb(path: Path, why: str | None) -> None:
+    if why is not None:
+        raise CheckpointError(f'checkpoint {path} {why}; refused')
 
 
 def what_text(head: bytes) -> str | None:
@@ -89,12 +103,14 @@ def what_text(head: bytes) -> str | None:
     return None
 
 
-def _read_safetensors(path: Path) -> dict[str, Any]:
+def _read_safetensors(path: Path, device: Any) -> dict[str, Any]:
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework='pt') as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            if isinstance(device, str | torch.device):
+                tensors = {key: value.to(device) for key, value in tensors.items()}
             record = json.loads((file.metadata() or {}).get('mimbench', 'null'))
     except (SafetensorError, *UNREADABLE) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -106,9 +122,9 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
     return tensors
 
 
-def _read_pickle(path: Path, trust: bool) -> dict[str, Any]:
+def _read_pickle(path: Path, trust: bool, device: Any) -> dict[str, Any]:
     try:
-        content = _unpickled(path, trust)
+        content = _unpickled(path, trust, device)
     except pickle.UnpicklingError as error:
         refused = refused_global(path, error)
         if refused and not trust:
@@ -130,22 +146,22 @@ def _read_pickle(path: Path, trust: bool) -> dict[str, Any]:
     return content
 
 
-def _unpickled(path: Path, trust: bool) -> Any:
+def _unpickled(path: Path, trust: bool, device: Any) -> Any:
     if path.suffix == '.pkl' and not trust and not zipfile.is_zipfile(path):
         return read_plain_pickle(path)
     with only_globals(allowed_globals()), warnings.catch_warnings():
         # What torch remarks on a foreign file (its pickle protocol, TorchScript, odd classes) ends
         # in an error of ours, which says more.
         warnings.simplefilter('ignore', UserWarning)
-        return torch.load(path, map_location='cpu', weights_only=not trust)
+        # Not `torch.load`: while mmengine reads, that name leads here (safe/mmengine_loader.py).
+        return torch.serialization.load(path, map_location=device, weights_only=not trust)
 
 
 @contextmanager
 def only_globals(allowed: list[Any]) -> Iterator[None]:
     """Torch's safe reader with exactly these names, whatever the process has named before.
 
-    A training process names mmengine's real log buffers so that it can resume; beside the inert
-    ones torch would take either.
+    Another library may have named real classes; beside the inert ones torch would take either.
     """
     before = torch.serialization.get_safe_globals()
     torch.serialization.clear_safe_globals()

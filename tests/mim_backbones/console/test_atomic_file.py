@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ import pytest
 from mim_backbones.console import atomic_file
 from mim_backbones.console.atomic_file import (
     check_writable,
+    clear_drafts,
     write_atomically,
     write_bytes_atomically,
 )
@@ -92,3 +94,77 @@ main()
     assert done.returncode == 2
     assert 'cannot write to' in done.stderr and 'File too large' in done.stderr
     assert 'Traceback' not in done.stderr
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from mim_backbones.console.atomic_file import write_atomically
+
+def slowly(stream):
+    stream.write(b'half')
+    stream.flush()
+    print('begun', flush=True)
+    time.sleep(60)
+
+write_atomically(Path(sys.argv[1]), slowly)
+"""
+
+
+def writing(path: Path) -> subprocess.Popen:
+    """A process in the middle of writing a file."""
+    process = subprocess.Popen(
+        [sys.executable, '-c', WRITER, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == 'begun\n'
+    return process
+
+
+def test_drafts_of_the_dead_are_cleared_and_those_of_the_living_stay(tmp_path) -> None:
+    dead, living = writing(tmp_path / 'a.pth'), writing(tmp_path / 'b.pth')
+    try:
+        dead.kill()
+        dead.wait()
+        (tmp_path / '.hidden').touch()
+        (tmp_path / 'whole.part').touch()  # not ours
+        assert len(list(tmp_path.glob('.*.part'))) == 2
+        (cleared,) = clear_drafts(tmp_path)
+        assert cleared.name.startswith('.a.pth.')
+        check_writable(tmp_path)  # as every command begins
+        left = sorted(path.name for path in tmp_path.iterdir())
+        assert [name[:7] for name in left] == ['.b.pth.', '.hidden', 'whole.p']
+    finally:
+        living.kill()
+        living.wait()
+    check_writable(tmp_path)
+    assert not list(tmp_path.glob('.*.part'))
+
+
+def test_a_draft_that_is_cleared_before_it_is_locked_is_made_again(tmp_path, monkeypatch) -> None:
+    lock, calls = atomic_file.lock, []
+
+    def late(handle: int, wait: bool) -> bool:
+        if not calls:
+            (draft,) = tmp_path.glob('.*.part')
+            draft.unlink()
+        calls.append(handle)
+        return lock(handle, wait)
+
+    monkeypatch.setattr(atomic_file, 'lock', late)
+    write_bytes_atomically(tmp_path / 'x', b'whole')
+    assert len(calls) == 2
+    assert [p.name for p in tmp_path.iterdir()] == ['x']
+
+
+def test_bytes_and_names_are_synced_in_order_before_the_file_is_there(
+    tmp_path, monkeypatch
+) -> None:
+    said = []
+    for name in ('fsync', 'replace'):
+        own = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, n=name, f=own: (said.append(n), f(*a))[1])
+    write_bytes_atomically(tmp_path / 'x', b'whole')
+    assert said == ['fsync', 'replace', 'fsync']
+    said.clear()
+    write_atomically(tmp_path / 'x', lambda stream: stream.write(b'1'), durable=False)
+    assert said == ['replace']

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.model import BaseModel
 
-from mim_backbones.training.launch import AccumulatingRunner
+from mim_backbones.training.runner import RecipeRunner
 
 
 class Line(BaseModel):
@@ -24,7 +24,7 @@ class Line(BaseModel):
     [(96, 1, True, 1.0), (24, 1, True, 0.25), (24, 4, True, 1.0), (24, 4, False, 1.0)],
 )
 def test_accumulated_batches_count(tmp_path, batch, steps, enable, rate) -> None:
-    runner = AccumulatingRunner(
+    runner = RecipeRunner(
         model=Line(),
         work_dir=str(tmp_path),
         train_dataloader={

@@ -54,6 +54,7 @@ class FakeRunner:
         backends = {'TensorboardVisBackend': backend}
         self.visualizer = type('Visualizer', (), {'_vis_backends': backends})()
         self.iter = self.epoch = 0
+        self.train_loop = None
 
 
 def look(hook: CodebookHealthHook, runner: FakeRunner, hits: list[int]) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import pickle
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -10,16 +9,7 @@ import torch
 
 from mim_backbones.checkpoints.safe.pickle_names import globals_of
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError, read_weights_file
-
-
-class Hostile:
-    """Pickles as a call that would make a folder."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = str(path)
-
-    def __reduce__(self):
-        return os.mkdir, (self.path,)
+from tests.mim_backbones.checkpoints.safe.hostile import Hostile, zipped
 
 
 class HostileState:
@@ -30,16 +20,6 @@ class HostileState:
 
     def __reduce__(self):
         return dict, (), None, None, iter([('made', Hostile(Path(self.path)))])
-
-
-def zipped(path: Path, data: bytes) -> None:
-    """A torch archive whose pickle is `data`."""
-    torch.save({}, path)
-    with zipfile.ZipFile(path) as archive:
-        entries = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(path, 'w') as archive:
-        for name, content in entries.items():
-            archive.writestr(name, data if name.endswith('data.pkl') else content)
 
 
 @pytest.mark.parametrize('kind', [Hostile, HostileState])
