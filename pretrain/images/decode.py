@@ -20,7 +20,7 @@ from mim_backbones.errors import UserError
 
 SUFFIXES = {'.jpg', '.jpeg', '.png'}
 # Whatever the ending says; Pillow's reader of PostScript would start a program.
-FORMATS = ('JPEG', 'MPO', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF', 'PPM')
+FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF', 'PPM')
 
 INTERPOLATIONS = {
     'bilinear': Image.Resampling.BILINEAR,

@@ -9,7 +9,8 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import resized_crop
 
-from pretrain.images.decode import decode_for, open_image, read_crop, sample_crop
+from mim_backbones.errors import UserError
+from pretrain.images.decode import decode_for, load_image, open_image, read_crop, sample_crop
 from pretrain.inspect.decoding import gain
 
 
@@ -113,3 +114,16 @@ def test_values_of_unknown_range_are_no_picture(tmp_path, kind) -> None:
     Image.fromarray(np.arange(64, dtype=kind).reshape(8, 8)).save(tmp_path / 'a.tif')
     with open_image(tmp_path / 'a.tif') as image, pytest.raises(ValueError, match='range'):
         read_crop(image, (0, 0, 8, 8), 8)
+
+
+def test_what_starts_another_program_is_no_image(tmp_path) -> None:
+    path = tmp_path / 'a.jpg'
+    path.write_bytes(b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nquit\n')
+    with pytest.raises(UserError, match=r'a\.jpg cannot be decoded'):
+        load_image(path, 8)
+
+
+@pytest.mark.parametrize('kind', ['JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF', 'PPM', 'MPO'])
+def test_other_formats_under_any_name_are_read(tmp_path, kind) -> None:
+    Image.new('RGB', (16, 16), (200, 0, 0)).save(tmp_path / 'a.jpg', format=kind)
+    assert load_image(tmp_path / 'a.jpg', 8)[0].float().mean() > 190
