@@ -124,17 +124,43 @@ class MIMBackbone(BaseModule):
         fresh = ('mask_token', 'fc_norm.weight', 'fc_norm.bias')
         return {name for name, _ in self.named_parameters() if name in fresh}
 
-    def _check_mask(self, mask: Tensor, grid: tuple[int, int]) -> None:
-        """Raises UserError unless tokens of `grid` can be replaced where `mask` says."""
-        name = type(self).__name__
-        if self.mask_token is None:
-            raise UserError(f'{name}: a mask needs a backbone with mask_token=True')
-        if mask.shape[1:] != grid:
+    def _check_mask(self, mask: Tensor, image: Tensor) -> None:
+        """Raises UserError unless `mask` (B, H, W) has a cell for every token or unit of `image`.
+
+        Images are padded to whole cells elsewhere; a mask says nothing of what is padded.
+        """
+        count, grid = len(image), self._cells(image)
+        if tuple(mask.shape) != (count, *grid):
             theirs, ours = ('x'.join(map(str, sides)) for sides in (mask.shape[1:], grid))
             raise UserError(
-                f'{name}: a mask of {theirs} cells for an image of {ours}, {self.mask_size} px '
-                'each; the masker takes the img_size of its data set and the patch of its backbone'
+                f'{type(self).__name__}: {len(mask)} masks of {theirs} cells for {count} images of '
+                f'{ours}, {self.mask_size} px each; the masker takes the img_size of its data set '
+                'and the patch of its backbone'
             )
+
+    def _check_keep(self, keep: Tensor, image: Tensor) -> None:
+        """Raises UserError unless `keep` (B, V) can be places of cells of `image`."""
+        rows, columns = self._cells(image)
+        if keep.ndim != 2 or len(keep) != len(image) or keep.shape[1] > rows * columns:
+            raise UserError(
+                f'{type(self).__name__}: keep of shape {tuple(keep.shape)} for {len(image)} images '
+                f'of {rows * columns} cells; it holds the places of some, (images, cells kept)'
+            )
+
+    def _check_mask_token(self) -> None:
+        if self.mask_token is None:
+            raise UserError(f'{type(self).__name__}: a mask needs a backbone with mask_token=True')
+
+    def _cells(self, image: Tensor) -> tuple[int, int]:
+        """Cells of a mask over `image`. Raises UserError when it is not made of whole ones."""
+        height, width = image.shape[-2:]
+        cell = self.mask_size
+        if height % cell or width % cell:
+            raise UserError(
+                f'{type(self).__name__}: a mask for images of {height}x{width}, which are no '
+                f'whole cells of {cell} px; take an img_size that is a multiple of {cell}'
+            )
+        return height // cell, width // cell
 
     def _run(self, block: nn.Module, x: Tensor, *context: Any) -> Tensor:
         if self.with_cp and x.requires_grad:

@@ -3,7 +3,8 @@
     SimpleFeaturePyramid   last map -> every stride            ViTDet, arXiv 2203.16527, section 3
     BlockPyramid           one map per block -> one stride     BEiT, arXiv 2106.08254, on ADE20K
 
-Both are necks of mmdet and mmseg: tuple of maps in, tuple of maps out, finest first.
+Both are necks of mmdet and mmseg: tuple of maps in, tuple of maps out, finest first. Coarser levels
+round up: the last row of an odd map is pooled alone and not dropped (even ones as published).
 """
 
 from collections.abc import Sequence
@@ -61,7 +62,10 @@ class SimpleFeaturePyramid(BaseModule):
             self.levels.append(nn.Sequential(*layers))
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Backbone maps, of which the last (B, D, H, W) counts -> (B, C, H*p/s, W*p/s) float32."""
+        """Backbone maps, of which the last (B, D, H, W) counts -> (B, C, H*p/s, W*p/s) float32.
+
+        Sides are rounded up.
+        """
         # Heads pool regions at their maps' precision, and bf16 places a box a pixel off.
         pyramid = [level(maps[-1]).float() for level in self.levels]
         for _ in range(self.extra_levels):
@@ -102,11 +106,11 @@ class BlockPyramid(BaseModule):
                 layers += [nn.BatchNorm2d(in_channels), nn.GELU()] if i else []
                 layers.append(nn.ConvTranspose2d(in_channels, in_channels, 2, 2))
             if octaves < 0:
-                layers.append(nn.MaxPool2d(2**-octaves))
+                layers.append(nn.MaxPool2d(2**-octaves, ceil_mode=True))
             self.add_module(f'fpn{number}', nn.Sequential(*layers))
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """One map (B, D, H, W) per stride s -> (B, D, H*p/s, W*p/s) each.
+        """One map (B, D, H, W) per stride s -> (B, D, H*p/s, W*p/s) each, sides rounded up.
 
         Raises:
             ValueError: the number of maps is not the number of strides.
@@ -138,7 +142,7 @@ def octaves_up(patch_size: int, stride: int) -> int:
 def resampling(channels: int, octaves: int) -> tuple[list[nn.Module], int]:
     """ViTDet's layers that double a map `octaves` times, and the channels they leave."""
     if octaves < 0:
-        return [nn.MaxPool2d(2**-octaves)], channels
+        return [nn.MaxPool2d(2**-octaves, ceil_mode=True)], channels
     layers: list[nn.Module] = []
     for i in range(octaves):
         layers += [LayerNorm2d(channels), nn.GELU()] if i else []

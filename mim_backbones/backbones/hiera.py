@@ -125,7 +125,7 @@ class MIMHiera(MIMBackbone):
     # ------------------------------------------------------------------ image -> features
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """image (B, C, H, W) -> one map (B, C_i, H/s_i, W/s_i) per stage of out_indices.
+        """image (B, C, H, W) -> one map (B, C_i, ceil(H/s_i), ceil(W/s_i)) per out_index.
 
         Any size: an image that is no multiple of 32 is padded by zeros right and below, and what
         comes of the padding is cut off the maps.
@@ -133,11 +133,18 @@ class MIMHiera(MIMBackbone):
         return self.intermediates(image, [self.stage_ends[i] for i in self.out_indices])
 
     def forward_tokens(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Last map (B, D, H/s, W/s).
+        """Last map (B, D, ceil(H/s), ceil(W/s)).
 
         mask: (B, H/32, W/32) bool, True = hidden: the pixels of those units count as zero, as the
         convolution overlaps, and their tokens are replaced by the mask token before the positions.
+        Images are then of whole units.
+
+        Raises:
+            UserError: the mask is not the image's, or there is no mask token.
         """
+        if mask is not None:
+            self._check_mask_token()
+            self._check_mask(mask, image)
         units, grid = self._embed(image, mask)
         (last,) = self._encode(units, (self.depth - 1,))
         return self._map(last, grid, image)
@@ -152,7 +159,7 @@ class MIMHiera(MIMBackbone):
             keep: in its place, (B, V) int64 raster places of the units to encode, in this order.
 
         Raises:
-            ValueError: the images hide different numbers of units.
+            UserError: the mask is not the image's, or hides different numbers of units.
         """
         return self.visible_units(image, (-1,), mask, keep)[0].flatten(1, 3)
 
@@ -168,8 +175,11 @@ class MIMHiera(MIMBackbone):
         What a decoder fuses over stages; mask, keep: see `forward_visible`.
         """
         assert (mask is None) != (keep is None), 'either mask or keep'
-        keep = visible_indices(mask) if keep is None else keep
-        rows, columns = grid_of('MIMHiera', image.shape[-2:], self.mask_size)
+        if mask is not None:
+            self._check_mask(mask, image)
+            keep = visible_indices(mask)
+        self._check_keep(keep, image)
+        rows, columns = self._cells(image)
         hidden = image.new_ones(len(image), rows * columns).scatter(1, keep, 0.0).bool()
         units, _ = self._embed(image, hidden.view(-1, rows, columns), keep)
         return self._encode(units, indices)
@@ -212,7 +222,6 @@ class MIMHiera(MIMBackbone):
         grid = (maps.shape[-2], maps.shape[-1])
         units = to_units(maps, UNIT)
         if mask is not None and keep is None:
-            self._check_mask(mask, (grid[0] // UNIT, grid[1] // UNIT))
             token = self.mask_token.to(units.dtype)
             units = torch.where(mask.flatten(1)[..., None, None, None], token, units)
         positions = resize_pos_embed(self.pos_embed, self.grid, grid, num_prefix=0)

@@ -21,6 +21,7 @@ from mim_backbones.backbones.layers.pos_embed import resize_pos_embed
 from mim_backbones.backbones.layers.swin_block import SwinBlock, SwinStage
 from mim_backbones.backbones.layers.windows import Grid, WindowPlan, plan_windows
 from mim_backbones.backbones.position_tables import fit_swin_tables
+from mim_backbones.errors import UserError
 from mim_backbones.registry import MODELS
 
 CONTINUOUS_BIAS = ('logit_scale', 'cpb_mlp')  # V2's parts that the published code never decays
@@ -37,8 +38,8 @@ class MIMSwin(MIMBackbone):
         window_size: side of the attention windows in tokens.
         out_indices: stages whose output, before merging, `forward` returns.
         small_maps: 'shrink' (published classifiers and SimMIM: a map no larger than the window is
-            one window without shift; sizes must divide) or 'pad' (published dense code, mmdet and
-            mmseg: every map is padded to whole windows, odd blocks always shift; any input size).
+            one window, of its own shorter side, without shift) or 'pad' (published dense code,
+            mmdet and mmseg: a window keeps its size on any map, odd blocks always shift).
             Default: 'pad' when several stages are returned, else 'shrink'.
         output_norm: 'final' (`norm` after the last stage), 'each' (`norm0`, `norm1`, ... after
             every returned stage) or 'none'. Default: 'each' when several stages are returned.
@@ -51,7 +52,7 @@ class MIMSwin(MIMBackbone):
         with_cp: recompute blocks in the backward pass to save memory.
 
     Raises:
-        ValueError: an option has no such value, or `img_size` does not fit the windows.
+        ValueError: an option has no such value, or img_size is not a multiple of patch_size.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class MIMSwin(MIMBackbone):
         self.with_cp = with_cp
 
         self.patch_embed = SwinPatchEmbed(
-            patch_size, in_channels, self.embed_dim, patch_norm, self.small_maps == 'pad', norm_eps
+            patch_size, in_channels, self.embed_dim, patch_norm, norm_eps
         )
         self.mask_token = self.absolute_pos_embed = None
         if mask_token:
@@ -143,15 +144,24 @@ class MIMSwin(MIMBackbone):
     # ------------------------------------------------------------------ image -> features
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """image (B, C, H, W) -> one map (B, C_s, H/s, W/s) per out_index, normed."""
+        """image (B, C, H, W) -> one map (B, C_s, ceil(H/s), ceil(W/s)) per out_index, normed.
+
+        Any size: the image is padded by zeros at right and bottom to whole patches, a map to
+        whole windows and to an even size before merging, as in the published dense code.
+        """
         maps = self._encode(self._embed(image, None), [self._end(s) for s in self.out_indices])
         return tuple(to_map(self._normed(maps[self._end(s)], s)) for s in self.out_indices)
 
     def forward_tokens(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Last map (B, C, H/32, W/32), after its norm.
+        """Last map (B, C, ceil(H/32), ceil(W/32)), after its norm.
 
         mask: (B, H/p, W/p) bool on the stride-4 patch grid, True = hidden: those tokens are
         replaced after the norm of the patch embedding and before the positions (SimMIM).
+        Windows and merging then divide every map.
+
+        Raises:
+            UserError: the mask is not the image's, or the image does not fit the windows, or there
+                is no mask token.
         """
         last = self.depth - 1
         x = self._encode(self._embed(image, mask), [last])[last]
@@ -185,7 +195,9 @@ class MIMSwin(MIMBackbone):
     def _embed(self, image: Tensor, mask: Tensor | None) -> Tensor:
         x = self.patch_embed(image)
         if mask is not None:
-            self._check_mask(mask, (x.shape[1], x.shape[2]))
+            self._check_mask_token()
+            self._check_mask(mask, image)
+            self._check_windows((x.shape[1], x.shape[2]))
             x = torch.where(mask[..., None], self.mask_token.to(x.dtype), x)
         if self.absolute_pos_embed is not None:
             grid = (x.shape[1], x.shape[2])
@@ -211,24 +223,28 @@ class MIMSwin(MIMBackbone):
         return maps
 
     def _plans(self, grid: Grid) -> list[WindowPlan]:
-        """Windows of every stage for a patch grid.
+        """Windows of every stage for a patch grid."""
+        return [plan_windows(m, self.window_size, self.small_maps) for m in self._grids(grid)]
 
-        Raises:
-            ValueError: small_maps='shrink' and windows or merging do not divide a map.
-        """
-        plans = []
-        for stage in range(len(self.depths)):
-            plan = plan_windows(grid, self.window_size, self.small_maps)
-            plans.append(plan)
-            odd = stage + 1 < len(self.depths) and any(side % 2 for side in grid)
-            if self.small_maps == 'shrink' and (odd or any(side % plan.size for side in grid)):
-                what = 'is odd' if odd else f'does not divide into windows of {plan.size}'
-                raise ValueError(
-                    f'MIMSwin: the {grid[0]}x{grid[1]} map of stage {stage} {what}; take an image '
-                    f"size and window_size that fit each other, or small_maps='pad'"
+    def _grids(self, grid: Grid) -> list[Grid]:
+        """Tokens of every stage's map for a patch grid: merging rounds up."""
+        return [
+            (-(-grid[0] // 2**stage), -(-grid[1] // 2**stage)) for stage in range(len(self.depths))
+        ]
+
+    def _check_windows(self, grid: Grid) -> None:
+        """Raises UserError when pre-training would see padded maps, which no released one did."""
+        if self.small_maps == 'pad':
+            return
+        for stage, (rows, columns) in enumerate(self._grids(grid)):
+            size = plan_windows((rows, columns), self.window_size, self.small_maps).size
+            odd = stage + 1 < len(self.depths) and (rows % 2 or columns % 2)
+            if odd or rows % size or columns % size:
+                what = 'is odd' if odd else f'does not divide into windows of {size}'
+                raise UserError(
+                    f'MIMSwin: the {rows}x{columns} map of stage {stage} {what}; masked images '
+                    f"take an img_size and window_size that fit each other, or small_maps='pad'"
                 )
-            grid = ((grid[0] + 1) // 2, (grid[1] + 1) // 2)
-        return plans
 
     def _end(self, stage: int) -> int:
         """Index of the stage's last block."""

@@ -35,8 +35,8 @@ class MIMViT(MIMBackbone):
 
     Args:
         arch: a name of `archs.VIT` or a dict with embed_dim, depth, num_heads.
-        img_size: side (or (H, W)) of the images the position tables are made for; any other
-            multiple of the patch size works at run time, the tables are resized.
+        img_size: side (or (H, W)) of the images the position tables are made for; any other size
+            works at run time, the tables are resized.
         patch_size: side of a patch in pixels.
         out_indices: blocks whose output `forward` returns; negative counts from the end.
         pos_embed: 'learned', 'sincos' (fixed, MAE: column first), 'sincos-row-first' (fixed,
@@ -156,14 +156,21 @@ class MIMViT(MIMBackbone):
     # ------------------------------------------------------------------ image -> features
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """image (B, C, H, W) -> one map (B, D, H/p, W/p) per out_index."""
+        """image (B, C, H, W) -> one map (B, D, ceil(H/p), ceil(W/p)) per out_index.
+
+        Any size: an image of no whole patches is padded by zeros at right and bottom.
+        """
         return self.intermediates(image, self.out_indices, norm_last=True)
 
     def forward_tokens(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Last map (B, D, H/p, W/p), after the final norm.
+        """Last map (B, D, ceil(H/p), ceil(W/p)), after the final norm.
 
         mask: (B, H/p, W/p) bool, True = hidden: those tokens are replaced by the mask token
-        after the patch projection and before the positions (SimMIM, BEiT).
+        after the patch projection and before the positions (SimMIM, BEiT). Images are then of
+        whole patches.
+
+        Raises:
+            UserError: the mask is not the image's, or there is no mask token.
         """
         (tokens,) = self.block_tokens(image, (-1,), mask)
         return to_map(self.norm(tokens), self._grid_of(image), self.num_prefix)
@@ -179,11 +186,13 @@ class MIMViT(MIMBackbone):
                 this order. Needs no look at the numbers, so that a GPU is not kept waiting.
 
         Raises:
-            ValueError: the images hide different numbers of tokens, or the backbone has windows
-                or relative positions.
+            UserError: the mask is not the image's, or hides different numbers of tokens.
+            ValueError: the backbone has windows or relative positions.
         """
         assert (mask is None) != (keep is None), 'either mask or keep'
-        keep = visible_indices(mask) if keep is None else keep
+        if mask is not None:
+            self._check_mask(mask, image)
+            keep = visible_indices(mask)
         return self.norm(self.block_tokens(image, (-1,), keep=keep)[0])
 
     def forward_pooled(self, image: Tensor, pool: str = 'mean') -> Tensor:
@@ -197,7 +206,7 @@ class MIMViT(MIMBackbone):
     def intermediates(
         self, image: Tensor, indices: Sequence[int], norm_last: bool = False
     ) -> tuple[Tensor, ...]:
-        """Outputs of the blocks `indices` as maps (B, D, H/p, W/p), in one pass.
+        """Outputs of the blocks `indices` as maps (B, D, ceil(H/p), ceil(W/p)), in one pass.
 
         norm_last: apply the final norm to the last block's output.
         """
@@ -240,7 +249,7 @@ class MIMViT(MIMBackbone):
         return tuple(outputs[i] for i in wanted)
 
     def embed_patches(self, image: Tensor) -> Tensor:
-        """Patch tokens with their absolute positions, no CLS: (B, H/p * W/p, D), raster order."""
+        """Patch tokens with their absolute positions, no CLS: (B, N, D), raster order."""
         x = self.patch_embed(image)
         grid = (x.shape[-2], x.shape[-1])
         return x.flatten(2).transpose(1, 2) + self._positions(grid)[:, self.num_cls :]
@@ -285,7 +294,8 @@ class MIMViT(MIMBackbone):
             )
 
     def _grid_of(self, image: Tensor) -> Grid:
-        return image.shape[-2] // self.patch_size, image.shape[-1] // self.patch_size
+        rows, columns = (-(-side // self.patch_size) for side in image.shape[-2:])
+        return rows, columns
 
     def _embed(
         self, image: Tensor, mask: Tensor | None, keep: Tensor | None = None
@@ -295,12 +305,14 @@ class MIMViT(MIMBackbone):
         grid = (x.shape[-2], x.shape[-1])
         x = x.flatten(2).transpose(1, 2)
         if mask is not None:
-            self._check_mask(mask, grid)
+            self._check_mask_token()
+            self._check_mask(mask, image)
             x = torch.where(mask.flatten(1)[..., None], self.mask_token.to(x.dtype), x)
         positions = self._positions(grid)
         x = x + positions[:, self.num_cls :]
         if keep is not None:
             self._refuse_relative()
+            self._check_keep(keep, image)
             x = take(x, keep)
         prefix = []
         if self.cls_token is not None:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from mim_backbones.checkpoints.source import Content
+from mim_backbones.errors import UserError
 from pretrain.methods.base import Infer, Method
 from pretrain.registry import MODELS
 from pretrain.tokenizers.ema_codebook import EMACodebook
@@ -88,7 +89,17 @@ class VQKDTokenizer(Method):
             return self.encode_task_layer(tokens.float())
 
     def patch_tokens(self, image: Tensor) -> Tensor:
-        """image (B, 3, H, W) in [0, 1] -> the encoder's normed patch tokens (B, h, w, D)."""
+        """image (B, 3, H, W) in [0, 1] -> the encoder's normed patch tokens (B, h, w, D).
+
+        Raises:
+            UserError: an image of no whole tokens.
+        """
+        height, width = image.shape[-2:]
+        if height % self.token_px or width % self.token_px:
+            raise UserError(
+                f'the tokenizer cannot take images of {height}x{width} px: a token is '
+                f'{self.token_px} px; give a multiple of it'
+            )
         return normed_patches(self.backbone, self.normalise(image))
 
     def freeze(self) -> 'VQKDTokenizer':

@@ -8,6 +8,9 @@ from torch import Tensor
 class PatchEmbed(nn.Module):
     """Project non-overlapping patches to tokens.
 
+    An image that is no multiple of the patch size is padded by zeros at right and bottom, as
+    mmseg's and timm's backbones do: its last patches are whole ones.
+
     Args:
         patch_size: side of a patch in pixels.
         in_channels: channels of the image.
@@ -20,28 +23,18 @@ class PatchEmbed(nn.Module):
         self.proj = nn.Conv2d(in_channels, embed_dim, patch_size, patch_size)
 
     def forward(self, image: Tensor) -> Tensor:
-        """image (B, C, H, W) -> tokens (B, D, H/p, W/p).
-
-        Raises:
-            ValueError: H or W is not a multiple of the patch size.
-        """
-        height, width = image.shape[-2:]
-        p = self.patch_size
-        if height % p or width % p:
-            raise ValueError(
-                f'PatchEmbed: input {height}x{width} is not divisible by patch_size {p}; '
-                f'pad in data_preprocessor with pad_size_divisor={p}'
-            )
+        """image (B, C, H, W) -> tokens (B, D, ceil(H/p), ceil(W/p))."""
+        right, below = -image.shape[-1] % self.patch_size, -image.shape[-2] % self.patch_size
+        if right or below:
+            image = F.pad(image, (0, right, 0, below))
         return self.proj(image)
 
 
 class SwinPatchEmbed(PatchEmbed):
-    """(B, 3, H, W) -> (B, H/p, W/p, C).
+    """(B, 3, H, W) -> (B, ceil(H/p), ceil(W/p), C).
 
     Args:
         patch_norm: LayerNorm over the projected channels.
-        pad: pad the image with zeros at right and bottom to a multiple of the patch size (dense
-            behaviour) instead of refusing it.
     """
 
     def __init__(
@@ -50,17 +43,12 @@ class SwinPatchEmbed(PatchEmbed):
         in_channels: int,
         embed_dim: int,
         patch_norm: bool,
-        pad: bool,
         norm_eps: float,
     ) -> None:
         super().__init__(patch_size, in_channels, embed_dim)
-        self.pad = pad
         self.norm = nn.LayerNorm(embed_dim, eps=norm_eps) if patch_norm else nn.Identity()
 
     def forward(self, image: Tensor) -> Tensor:
-        height, width = image.shape[-2:]
-        if self.pad and (height % self.patch_size or width % self.patch_size):
-            image = F.pad(image, (0, -width % self.patch_size, 0, -height % self.patch_size))
         return self.norm(super().forward(image).permute(0, 2, 3, 1))
 
 

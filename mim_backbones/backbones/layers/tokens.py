@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from mim_backbones.errors import UserError
+
 Grid = tuple[int, int]
 POOLS = ('cls', 'mean', 'cls_mean')
 
@@ -34,15 +36,19 @@ def visible_indices(mask: Tensor) -> Tensor:
     mask: (B, H, W) bool, True = hidden.
 
     Raises:
-        ValueError: the images hide different numbers of cells.
+        UserError: the images hide different numbers of cells.
     """
     hidden = mask.flatten(1)
     counts = hidden.sum(1)
-    if (counts != counts[0]).any():
-        raise ValueError('visible tokens: the images of a batch hide different numbers of tokens')
+    fewest, most = int(counts.min()), int(counts.max())
+    if fewest != most:
+        raise UserError(
+            f'the images of a batch hide from {fewest} to {most} cells, and a method that encodes '
+            'visible tokens only wants equally many: give the masker exact=True'
+        )
     # A stable sort of False before True keeps the raster order.
     order = hidden.to(torch.uint8).argsort(dim=1, stable=True)
-    return order[:, : hidden.shape[1] - int(counts[0])]
+    return order[:, : hidden.shape[1] - most]
 
 
 def take(tokens: Tensor, keep: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from mim_backbones.backbones.archs import SWIN
 from mim_backbones.backbones.swin import MIMSwin
+from mim_backbones.errors import UserError
 
 TINY = {'embed_dim': 16, 'depths': (2, 2, 4, 2), 'num_heads': (1, 2, 2, 4)}
 WINDOW = 4
@@ -278,8 +279,6 @@ def test_state_dict_holds_no_index_and_no_mask() -> None:
         (dict(small_maps='crop'), 'known: shrink, pad'),
         (dict(output_norm='all'), 'known: final, each, none'),
         (dict(pretrained_window_sizes=(4, 4, 4, 2)), 'version=2'),
-        (dict(window_size=5), r"16x16 map of stage 0 does not divide into windows of 5.*'pad'"),
-        (dict(img_size=72, window_size=9), '9x9 map of stage 1 is odd'),
     ],
 )
 def test_wrong_options_say_what_is_known(options: dict, message: str) -> None:
@@ -287,13 +286,33 @@ def test_wrong_options_say_what_is_known(options: dict, message: str) -> None:
         MIMSwin(**{'arch': TINY, 'img_size': 64, 'window_size': WINDOW, **options})
 
 
-def test_sizes_that_do_not_fit_are_refused_or_padded() -> None:
-    with pytest.raises(ValueError, match='pad_size_divisor=4'):
-        make()(torch.randn(1, 3, 66, 64))
-    with pytest.raises(ValueError, match="small_maps='pad'"):
-        make()(torch.randn(1, 3, 80, 64))
-    (padded,) = make(small_maps='pad')(torch.randn(1, 3, 66, 81))
-    assert padded.shape == (1, 128, 3, 3)
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(window_size=5), r"16x16 map of stage 0 does not divide into windows of 5.*'pad'"),
+        (dict(img_size=72, window_size=9), '9x9 map of stage 1 is odd'),
+    ],
+)
+def test_masked_images_fit_the_windows(options: dict, message: str) -> None:
+    options = {'arch': TINY, 'img_size': 64, 'window_size': 4, 'mask_token': True, **options}
+    backbone, side = MIMSwin(**options), options['img_size']
+    image, mask = torch.randn(1, 3, side, side), torch.zeros(1, side // 4, side // 4).bool()
+    with pytest.raises(UserError, match=message):
+        backbone.forward_tokens(image, mask)
+    padded = MIMSwin(**options, small_maps='pad').forward_tokens(image, mask)
+    assert padded.shape[-2:] == (-(-side // 32), -(-side // 32))
+
+
+def test_one_returned_stage_takes_the_sizes_that_several_take() -> None:
+    """Where no window shrinks, both treatments of maps pad alike."""
+    image = torch.randn(1, 3, 150, 217)
+    shrink, pad = (
+        MIMSwin(TINY, img_size=128, window_size=WINDOW, small_maps=how).eval()
+        for how in ('shrink', 'pad')
+    )
+    pad.load_state_dict(shrink.state_dict())
+    assert shrink._plans((38, 55)) == pad._plans((38, 55))
+    assert torch.equal(shrink(image)[0], pad(image)[0])
 
 
 def test_training_works_after_inference_mode() -> None:

@@ -94,7 +94,7 @@ def test_mistakes(images, tokenizer, tmp_path) -> None:
     for arguments, message in [
         ([str(tmp_path / 'other.pth'), str(images)], 'is empty'),
         ([tokenizer, str(tmp_path / 'nowhere')], 'does not exist; give an image or a folder'),
-        ([tokenizer, str(images), '--size', '30'], 'cannot take images of 30 px'),
+        ([tokenizer, str(images), '--size', '30'], 'cannot take images of 30x30 px'),
     ]:
         out = tmp_path / 'codes.png'
         with pytest.raises(UserError, match=message) as error:

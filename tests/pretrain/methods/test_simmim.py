@@ -35,8 +35,8 @@ def test_cut_start_is_the_released_pre_training_start() -> None:
 @pytest.mark.parametrize(
     ('mask', 'message'),
     [
-        (torch.zeros(2, 8, 8, dtype=torch.bool), 'a mask of 8x8 cells for an image of 4x4, 8 px'),
-        (torch.zeros(2, 2, 8, dtype=torch.bool), 'a mask of 2x8 cells for an image of 4x4, 8 px'),
+        (torch.zeros(2, 8, 8, dtype=torch.bool), '2 masks of 8x8 cells for 2 images of 4x4, 8 px'),
+        (torch.zeros(2, 2, 8, dtype=torch.bool), '2 masks of 2x8 cells for 2 images of 4x4, 8 px'),
         (None, 'SimMIM: the data set of the recipe has no masker'),
     ],
 )
