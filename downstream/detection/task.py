@@ -19,22 +19,28 @@ def fit(cfg: 'Config', job: 'Job', data: DetectionData) -> None:
     """Class count and roots of the data; backbone of the checkpoint under the protocol."""
     maps = fit_backbone(cfg, job)
     fit_neck(cfg.model.neck, maps)
-    classes = tuple(job.card.classes)
+    fit_data(cfg, data, tuple(job.card.classes))
+
+
+def fit_data(cfg: 'Config', data: DetectionData, classes: tuple[str, ...] = ()) -> None:
+    """Class count and roots of the data; classes: read from the annotations if not given."""
     if not classes:
         classes = read_split(data.root, data.train_images, data.train_annotations).classes
     for head in ('bbox_head', 'mask_head'):
         if head in cfg.model.roi_head:
             cfg.model.roi_head[head].num_classes = len(classes)
-    train, val = cfg.train_dataloader.dataset, cfg.test_dataloader.dataset
-    for dataset, images, annotations in (
-        (train.get('dataset', train), data.train_images, data.train_annotations),
-        (val, data.val_images, data.val_annotations),
-    ):
+    train = cfg.train_dataloader.dataset
+    splits = [(train.get('dataset', train), data.train_images, data.train_annotations)]
+    for split in ('val', 'test'):
+        if f'{split}_dataloader' in cfg:
+            dataset = cfg[f'{split}_dataloader'].dataset
+            splits.append((dataset, data.val_images, data.val_annotations))
+            cfg[f'{split}_evaluator'].ann_file = str(data.root / data.val_annotations)
+    for dataset, images, annotations in splits:
         dataset.data_root = str(data.root)
         dataset.data_prefix = {'img': images}
         dataset.ann_file = annotations
         dataset.metainfo = {'classes': classes}
-    cfg.test_evaluator.ann_file = str(data.root / data.val_annotations)
 
 
 def run(runner: 'Runner', progress: 'Progress') -> Evaluation:
@@ -75,5 +81,6 @@ TASK = Task(
     units=units,
     describe=describe,
     fit=fit,
+    fit_data=fit_data,
     run=run,
 )

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.optim import OptimWrapper
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 
 from mim_backbones.console.atomic_file import check_writable
 from mim_backbones.errors import UserError
@@ -18,6 +18,7 @@ from mim_backbones.training.config import require_keys
 from mim_backbones.training.distributed import init_distributed
 from mim_backbones.training.resume import allow_own_checkpoints
 
+REFUSALS = (AssertionError, ImportError, KeyError, NotImplementedError, OSError, TypeError, ValueError)
 BUILDERS = {'build_from_cfg', 'build_scheduler_from_cfg'}  # of mmengine's registries
 
 
@@ -51,7 +52,7 @@ def build_errors_in_one_line(config: str) -> Iterator[None]:
     """
     try:
         yield
-    except (KeyError, TypeError, ValueError) as error:
+    except REFUSALS as error:
         frames = traceback.extract_tb(error.__traceback__)
         if not any(frame.name in BUILDERS for frame in frames):
             raise
@@ -62,7 +63,7 @@ class AccumulatingRunner(Runner):
     """Scales by the batch of an optimizer step: devices x batch size x `accumulative_counts`.
 
     mmengine's own rule leaves the last factor out, so that a batch reached by accumulation would
-    train at a fraction of its rate.
+    train at a fraction of its rate. An epoch without a batch is refused.
     """
 
     def scale_lr(
@@ -74,6 +75,17 @@ class AccumulatingRunner(Runner):
             base = auto_scale_lr['base_batch_size'] / steps
             auto_scale_lr = {**auto_scale_lr, 'base_batch_size': base}
         super().scale_lr(optim_wrapper, auto_scale_lr)
+
+
+    def build_train_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
+        built = super().build_train_loop(loop)
+        loader = built.dataloader
+        if isinstance(built, EpochBasedTrainLoop) and not len(loader):
+            raise UserError(
+                f'train_dataloader: {len(loader.dataset)} samples make no batch of '
+                f'{loader.batch_size} for each process; lower batch_size, or drop_last=False'
+            )
+        return built
 
 
 # <malloc.h> of glibc.
