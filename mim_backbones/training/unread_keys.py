@@ -12,8 +12,8 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import redirect_stdout
-from functools import cache, partial
+from contextlib import contextmanager, redirect_stdout
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -89,11 +89,13 @@ def check_config(cfg: Config, option_keys: Iterable[str] = ()) -> None:
     path = Path(cfg.filename) if cfg.filename else None
     files = with_bases(path) if path else []
     strict = is_ours(cfg, files)
-    unread = [key for key in cfg if key not in known | used_names(files)]
+    helpers = used_names(files)
+    unread = [key for key in cfg if key not in known | helpers]
     if unread:
         names = ', '.join(f'{key!r}{nearest(key, known)}' for key in unread)
         # A file without bases may be one that mmengine dumped, with the names of helpers in it.
-        report(f'config key {names}: nothing reads it', strict and bool(path and bases_of(path)))
+        what = 'keys' if unread[1:] else 'key'
+        report(f'config {what} {names}: nothing reads {"them" if unread[1:] else "it"}', strict and bool(path and bases_of(path)))
     for found in unread_keys(cfg):
         on_command_line = any(f'{found.path}.'.startswith(f'{key}.') for key in given)
         report(found.text, strict or found.ours or on_command_line)
@@ -139,7 +141,7 @@ def unread_keys(cfg: Config) -> Iterator[Unread]:
     """
     loader_keys = set(inspect.signature(DataLoader.__init__).parameters) | LOADER_EXTRAS
     scope = str(cfg.get('default_scope') or 'mmengine')
-    find = cache(partial(find_classes, scope=scope))  # for this config: others may register more
+    find = finder(scope)
     for path, parents in walk(cfg._cfg_dict, '', ()):
         node = parents[-1]
         name = path.rpartition('.')[2]
@@ -217,25 +219,33 @@ def sources(cls: Any) -> tuple[str, ...]:
     return tuple(Path(file).read_text() for file in files if file and file.endswith('.py'))
 
 
-def find_classes(name: str, scope: str) -> tuple[Any, ...]:
-    """Classes registered as `name` in any of mmengine's registries; a name may be in several."""
-    found = []
-    registries = [one for one in vars(root_registries).values() if isinstance(one, Registry)]
-    # mmengine warns of each registry that a package lacks; mm packages say what they go without.
+def finder(scope: str) -> Callable[[str], tuple[Any, ...]]:
+    """Name -> classes registered so in any of mmengine's registries; a name may be in several."""
+    with quiet(), DefaultScope.overwrite_default_scope(scope):
+        registries = []
+        for registry in vars(root_registries).values():
+            if isinstance(registry, Registry):
+                with registry.switch_scope_and_registry(scope) as switched:
+                    registries.append(switched)
+
+    @cache
+    def find(name: str) -> tuple[Any, ...]:
+        with quiet():
+            found = [registry.get(name) for registry in registries]
+        return tuple(cls for cls in found if cls is not None)
+
+    return find
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """mmengine warns of each registry that a package lacks; mm packages say what they go without."""
     logging.disable(logging.WARNING)
     try:
-        with (
-            redirect_stdout(io.StringIO()),
-            DefaultScope.overwrite_default_scope(scope),
-        ):
-            for registry in registries:
-                with registry.switch_scope_and_registry(scope) as switched:
-                    cls = switched.get(name)
-                if cls is not None:
-                    found.append(cls)
+        with redirect_stdout(io.StringIO()):
+            yield
     finally:
         logging.disable(logging.NOTSET)
-    return tuple(found)
 
 
 def walk(
