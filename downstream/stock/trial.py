@@ -6,6 +6,7 @@
     forward   an image goes through it, as far as shapes tell: the model on the meta device
 """
 
+import copy
 import inspect
 import tempfile
 from collections.abc import Iterator
@@ -18,10 +19,11 @@ import torch.nn as nn
 from mmengine.config import Config
 
 from downstream.stock.meta import META, build_empty, in_scope
-from downstream.stock.swap import PACKAGES, Family, Map, measured_maps, swapped
+from downstream.stock.swap import PACKAGES, Map, measured_maps
 from mim_backbones.errors import UserError
-from mim_backbones.training.config import open_config, read_config
+from mim_backbones.training.config import open_config
 from mim_backbones.training.preflight import check_layer_decay
+from mim_backbones.training.unread_keys import check_config
 
 SIDE = 128
 # What the meta device cannot say: it holds no values.
@@ -56,18 +58,36 @@ def stock_files(package: str) -> list[Path]:
     return sorted(file for file in root.rglob('*.py') if '_base_' not in file.parts)
 
 
-def stock_slot(file: Path) -> tuple[Config, list[Map]]:
+def stock_slot(
+    file: Path, known: dict[str, list[Map] | UserError] | None = None
+) -> tuple[Config, list[Map]]:
     """A stock config and the maps of the backbone in its one slot.
+
+    Args:
+        known: what was found for other configs' backbones, by their text; grows.
 
     Raises:
         UserError: the file cannot be read here, or has no such slot.
     """
     cfg = open_config(file)
-    return cfg, measured_maps(cfg)
+    known = {} if known is None else known
+    text = str((cfg.get('model') or {}).get('backbone'))
+    if text not in known:
+        try:
+            known[text] = measured_maps(cfg)
+        except UserError as error:
+            known[text] = error
+    found = known[text]
+    if isinstance(found, UserError):
+        raise found
+    return cfg, found
 
 
-def swapped_config(text: str) -> Config:
-    """A child config, read and checked by what tools/train.py checks before it builds.
+def swapped_config(text: str, checked: bool = True) -> Config:
+    """A child config, read by what tools/train.py reads it with.
+
+    Args:
+        checked: also what it checks before it builds.
 
     Raises:
         UserError: what tools/train.py says.
@@ -75,20 +95,20 @@ def swapped_config(text: str) -> Config:
     with tempfile.TemporaryDirectory(prefix='mimbench-') as folder:
         child = Path(folder) / 'child.py'
         child.write_text(text)
-        cfg = read_config(child)
+        cfg = open_config(child)
+        if checked:
+            check_config(cfg)
     check_layer_decay(cfg)
     return cfg
 
 
-def attempt(file: Path, cfg: Config, family: Family, maps: list[Map]) -> Trial:
-    """Swap, check, build and run one config."""
-    step = 'check'
+def attempt(cfg: Config) -> Trial:
+    """Build the model of a swapped config and run it."""
+    step = 'build'
     try:
-        child = swapped_config(swapped(file, cfg, family, maps))
-        step = 'build'
-        model = build_empty(child, child.model)
+        model = build_empty(cfg, copy.deepcopy(cfg.model))
         step = 'forward'
-        run_empty(child, model)
+        run_empty(cfg, model)
     except Exception as error:  # foreign code refuses in every way there is
         return Trial(step, ' '.join(f'{type(error).__name__}: {error}'.split())[:160])
     return Trial()

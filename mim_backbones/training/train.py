@@ -109,13 +109,12 @@ class OverridesAction(argparse.Action):
         DictAction(self.option_strings, self.dest)(parser, namespace, values, option_string)
 
 
-def openmmlab_parser(description: str | None) -> argparse.ArgumentParser:
-    """The arguments that OpenMMLab's tools have in common."""
+def config_parser(description: str | None) -> argparse.ArgumentParser:
+    """The arguments that all of OpenMMLab's tools have: a config and its overrides."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument('config', help='a recipe: a file, or as `pretrain/simmim.py`')
-    parser.add_argument('--work-dir', help='logs and results; default work_dirs/CONFIG')
     parser.add_argument(
         '--cfg-options',
         dest='options',
@@ -124,6 +123,13 @@ def openmmlab_parser(description: str | None) -> argparse.ArgumentParser:
         default={},
         help='dotted overrides, e.g. train_cfg.max_epochs=10',
     )
+    return parser
+
+
+def openmmlab_parser(description: str | None) -> argparse.ArgumentParser:
+    """The arguments that OpenMMLab's training and test tools have in common."""
+    parser = config_parser(description)
+    parser.add_argument('--work-dir', help='logs and results; default work_dirs/CONFIG')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     return parser
@@ -162,5 +168,5 @@ def add_test_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser
 def parsed(parser: argparse.ArgumentParser) -> dict[str, Any]:
     """The command line's arguments; the rank that older launchers pass as one goes to the env."""
     arguments = vars(parser.parse_args())
-    os.environ.setdefault('LOCAL_RANK', str(arguments.pop('local_rank')))
+    os.environ.setdefault('LOCAL_RANK', str(arguments.pop('local_rank', 0)))
     return arguments
