@@ -37,13 +37,13 @@ INTRO = """# Stock configs with our backbones
 Every config that mmdet and mmseg ship, its backbone swapped by the README's two lines, written by
 `downstream/stock/swap.py`: {backbones}. Each is read and checked as `tools/train.py` does, built
 whole, and run on the meta device through backbone, neck and the heads that read their maps.
-{slots} of {files} configs have one backbone that gives maps; {whole} take {some}.
+{slots} of {files} configs have one backbone that gives maps; of these take {whole}.
 Twenty of them also take a step and validate on pictures (`tests/downstream/stock`).
 
 Written by `python tools/stock_configs.py`; versions: {versions}.
 
 | configs | with a slot | {families} | why not |
-|---|---|{rules}|---|
+|---|---|{rules}---|
 """
 
 
@@ -149,16 +149,12 @@ def as_markdown(rows: Iterable[Row], versions: str) -> str:
         groups['/'.join(row.name.split('/')[:2])].append(row)
     names = [family.name for family in FAMILIES]
     slots = [row for row in rows if not row.no_slot]
-    counts = [
-        f'{sum(not row.trials[name].step for row in slots)} MIM{"ViT" if name == "vit" else name.title()}'
-        for name in names
-    ]
+    counts = [f'{sum(not row.trials[name].step for row in slots)} {name}' for name in names]
     text = INTRO.format(
         backbones=', '.join(f'{family.name} {family.arch}' for family in FAMILIES),
         slots=len(slots),
         files=len(rows),
         whole=', '.join(counts),
-        some='it',
         versions=versions,
         families=' | '.join(names),
         rules='---|' * len(names),

@@ -1,9 +1,9 @@
 """Does a stock config take one of our backbones? Checked as tools/train.py does, then run empty.
 
-    swap      the two lines can be written (swap.py)
-    check     tools/train.py's own checks of the config
-    build     the whole model
-    forward   an image goes through it, as far as shapes tell: the model on the meta device
+swap      the two lines can be written (swap.py)
+check     tools/train.py's own checks of the config
+build     the whole model
+forward   an image goes through it, as far as shapes tell: the model on the meta device
 """
 
 import copy

@@ -24,9 +24,7 @@ LAST = 'last'  # what --resume alone stands for
 @click.option('--auto-scale-lr', is_flag=True, help='Scale the rate by the real batch.')
 @click.option('--launcher', type=click.Choice(LAUNCHERS), default='none', show_default=True)
 @cfg_options
-def train(
-    config: str, cfg_options: tuple[str, ...], resume: str | None, **arguments: Any
-) -> None:
+def train(config: str, cfg_options: tuple[str, ...], resume: str | None, **arguments: Any) -> None:
     """Train what CONFIG describes: pre-training, detection, segmentation, tracking.
 
     CONFIG is a file, or a recipe that came with mimbench: `pretrain/simmim.py`, or its name alone.

@@ -18,7 +18,15 @@ from mim_backbones.training.config import require_keys
 from mim_backbones.training.distributed import init_distributed
 from mim_backbones.training.resume import allow_own_checkpoints
 
-REFUSALS = (AssertionError, ImportError, KeyError, NotImplementedError, OSError, TypeError, ValueError)
+REFUSALS = (
+    AssertionError,
+    ImportError,
+    KeyError,
+    NotImplementedError,
+    OSError,
+    TypeError,
+    ValueError,
+)
 BUILDERS = {'build_from_cfg', 'build_scheduler_from_cfg'}  # of mmengine's registries
 
 
@@ -75,7 +83,6 @@ class AccumulatingRunner(Runner):
             base = auto_scale_lr['base_batch_size'] / steps
             auto_scale_lr = {**auto_scale_lr, 'base_batch_size': base}
         super().scale_lr(optim_wrapper, auto_scale_lr)
-
 
     def build_train_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
         built = super().build_train_loop(loop)

@@ -95,7 +95,10 @@ def check_config(cfg: Config, option_keys: Iterable[str] = ()) -> None:
         names = ', '.join(f'{key!r}{nearest(key, known)}' for key in unread)
         # A file without bases may be one that mmengine dumped, with the names of helpers in it.
         what = 'keys' if unread[1:] else 'key'
-        report(f'config {what} {names}: nothing reads {"them" if unread[1:] else "it"}', strict and bool(path and bases_of(path)))
+        report(
+            f'config {what} {names}: nothing reads {"them" if unread[1:] else "it"}',
+            strict and bool(path and bases_of(path)),
+        )
     for found in unread_keys(cfg):
         on_command_line = any(f'{found.path}.'.startswith(f'{key}.') for key in given)
         report(found.text, strict or found.ours or on_command_line)

@@ -15,8 +15,8 @@ def main() -> None:
     )  # fmt: skip
     arguments = parsed(parser)
 
-    from mim_backbones.console.recipes import find_recipe
     from mim_backbones.bench.complexity import complexity
+    from mim_backbones.console.recipes import find_recipe
     from mim_backbones.training.config import read_config
 
     cfg = read_config(find_recipe(arguments['config']), arguments['options'])
