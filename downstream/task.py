@@ -65,6 +65,8 @@ class Task:
         fit: (cfg, job, data section) -> None; puts data, classes and backbone into a protocol's
             config, in place.
         run: (runner, progress) -> Evaluation; scores the trained model.
+        fit_data: (cfg, data section) -> None; the data and classes alone, in place: what `fit`
+            does without a checkpoint, for tools/train.py; None where it takes no `--data`.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Task:
     fit: Callable[[Any, Any, Any], None]
     run: Callable[[Any, Any], Evaluation]
     units: Callable[[], 'type[UnitScores]'] | None = None
+    fit_data: Callable[[Any, Any], None] | None = None
     aliases: tuple[str, ...] = ()
     published: Mapping[str, str] = field(default_factory=dict)
 

@@ -10,7 +10,7 @@ A section for pre-training and one for each task (entry points `mimbench.tasks`)
 for it: one YAML serves everybody who has some of its data sets.
 
 Relative roots start at the YAML's folder; `${VAR}` and `${VAR:-default}` are expanded. A folder
-that holds a `data.yaml` may be given instead of the file.
+that holds a `data.yaml` may be given instead of the file; one without is of images to pre-train on.
 """
 
 import importlib
@@ -33,6 +33,7 @@ PRETRAIN = 'pretrain'
 TASKS = 'mimbench.tasks'
 # Where class lists are looked up by name, the first that knows it.
 LISTS = ('mmseg', 'mmdet')
+IMAGES = ('.jpg', '.jpeg', '.png')
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,16 @@ class DataSpec(Mapping[str, Any]):
 
 
 def load_data_spec(path: str | Path) -> DataSpec:
-    """Read a data YAML, or the `data.yaml` of a folder.
+    """Read a data YAML, or the `data.yaml` of a folder; a folder without is of images to pre-train.
 
     Raises:
         UserError: no such file, no YAML, or a section of a task that is not installed.
     """
     path = Path(path)
+    if path.is_dir() and not (path / 'data.yaml').is_file():
+        if not any(file.suffix.lower() in IMAGES for file in path.rglob('*')):
+            raise UserError(f'data folder {path} has neither a data.yaml nor images')
+        return DataSpec(path, {PRETRAIN: PretrainData(path.resolve())})
     if path.is_dir():
         path = path / 'data.yaml'
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""Shared by all tests: golden files, the folder of real photos, one thread, a fixed seed."""
+"""Shared by all tests: golden files and real photos, a synthetic world, one thread, one seed."""
 
 import os
 from collections import OrderedDict
@@ -18,6 +18,17 @@ def shared() -> Path:
     if not folder:
         pytest.skip('MIMBENCH_SHARED is not set: no golden tensors or real photos')
     return Path(folder).resolve()
+
+
+@pytest.fixture(scope='session')
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`mimbench synth --size tiny`: 8 training and 4 val images, 2 + 2 sequences."""
+    from downstream.synthetic.build import build_world
+    from downstream.synthetic.sizes import SIZES
+
+    out = tmp_path_factory.mktemp('worlds') / 'tiny'
+    build_world(out, SIZES['tiny'])
+    return out
 
 
 @pytest.fixture(autouse=True)

@@ -2,11 +2,9 @@
 
 import sys
 
+from mim_backbones.console.cli import errors_in_one_line
 from mim_backbones.data_spec import load_data_spec, require
-from mim_backbones.errors import UserError
 
 if __name__ == '__main__':
-    try:
+    with errors_in_one_line('data_root.py'):
         print(require(load_data_spec(sys.argv[1]), sys.argv[2]).root)
-    except UserError as error:
-        sys.exit(f'data_root.py: error: {error}')

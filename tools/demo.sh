@@ -13,7 +13,8 @@ out=$root/demo_out
 seed=0
 trainings=1
 method=simmim
-usage() { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+help() { sed -n '2,8s/^# \{0,1\}//p' "$0"; }
+usage() { help >&2; exit 2; }
 while [ $# -gt 0 ]; do
   case $1 in
     --method) [ $# -ge 2 ] || usage; method=$2; shift 2 ;;
@@ -21,6 +22,7 @@ while [ $# -gt 0 ]; do
     --out) [ $# -ge 2 ] || usage; out=$2; shift 2 ;;
     --seed) [ $# -ge 2 ] || usage; seed=$2; shift 2 ;;
     --trainings) [ $# -ge 2 ] || usage; trainings=$2; shift 2 ;;
+    --help|-h) help; exit ;;
     *) usage ;;
   esac
 done

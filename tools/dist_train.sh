@@ -3,14 +3,16 @@
 # Several nodes: NNODES, NODE_RANK, MASTER_ADDR and PORT as torchrun wants them. Without GPUs the
 # processes share the CPU's cores and talk through gloo.
 set -euo pipefail
+if [ "${1:-}" = --help ] || [ "${1:-}" = -h ]; then sed -n '2,4s/^# \{0,1\}//p' "$0"; exit; fi
 [ $# -ge 2 ] || { echo "usage: tools/dist_train.sh CONFIG GPUS [ARGUMENTS]" >&2; exit 2; }
 CONFIG=$1
 GPUS=$2
+case $GPUS in ""|*[!0-9]*|0) echo "dist_train.sh: error: GPUS='$GPUS' is no number of processes" >&2; exit 2 ;; esac
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/tools/environment.sh"
 cores=$(nproc)
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((cores > GPUS ? cores / GPUS : 1))}
-exec "$PYTHON" -m torch.distributed.run \
+exec "$PYTHON" "$root/tools/processes.py" \
   --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" \
   --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}" \
   --nproc_per_node="$GPUS" \

@@ -103,6 +103,14 @@ if [ "$ops" = ops ] && [ "$built" != ops ]; then
 fi
 pip install --no-deps --build-constraint "$root/tools/constraints/base.txt" --editable "$root"
 
+# torchvision's wheel for CUDA does not import on a CPU torch, nor does timm then. mim_backbones
+# stands in; here it does so from the start of every Python, before anybody imports timm alone.
+site=$("$python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
+rm -f "$site/mimbench_standins.pth"
+"$python" -c 'import torchvision' 2>>"$log" ||
+    echo "import importlib.util as u; u.find_spec('mim_backbones') and __import__('mim_backbones')" \
+        >"$site/mimbench_standins.pth"
+
 versions=$("$python" -c 'import cv2, platform, torch
 print(f"Python {platform.python_version()}, torch {torch.__version__}")' 2>>"$log") ||
     fail "the environment was installed but torch or cv2 does not import; see $log"

@@ -2,6 +2,7 @@
 # tools/slurm_train.sh PARTITION JOB_NAME CONFIG [arguments of tools/train.py]
 # GPUS (8), GPUS_PER_NODE (8), CPUS_PER_TASK (8) and SRUN_ARGS come from the environment.
 set -euo pipefail
+if [ "${1:-}" = --help ] || [ "${1:-}" = -h ]; then sed -n '2,3s/^# \{0,1\}//p' "$0"; exit; fi
 [ $# -ge 3 ] || { echo "usage: tools/slurm_train.sh PARTITION JOB_NAME CONFIG [ARGUMENTS]" >&2; exit 2; }
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/tools/environment.sh"

@@ -3,15 +3,9 @@
 python tools/test.py CONFIG CHECKPOINT --work-dir work_dirs/eval
 """
 
-import sys
-
-from mim_backbones.errors import UserError
-from mim_backbones.training.train import evaluate, openmmlab_parser, parsed
+from mim_backbones.console.cli import errors_in_one_line
+from mim_backbones.training.train import add_test_options, evaluate, openmmlab_parser, parsed
 
 if __name__ == '__main__':
-    parser = openmmlab_parser(__doc__)
-    parser.add_argument('checkpoint')
-    try:
-        evaluate(**parsed(parser))
-    except UserError as error:
-        sys.exit(f'test.py: error: {error}')
+    with errors_in_one_line('test.py'):
+        evaluate(**parsed(add_test_options(openmmlab_parser(__doc__))))

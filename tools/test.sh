@@ -3,6 +3,7 @@
 # Set-up, ruff, mypy on the pure parts, pytest. --fast leaves out real trainings and whole commands.
 # MIMBENCH_SHARED=FOLDER adds the tests on golden tensors and real photos.
 set -euo pipefail
+if [ "${1:-}" = --help ] || [ "${1:-}" = -h ]; then sed -n '2,4s/^# \{0,1\}//p' "$0"; exit; fi
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 fast=()

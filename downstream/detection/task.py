@@ -19,7 +19,11 @@ def fit(cfg: 'Config', job: 'Job', data: DetectionData) -> None:
     """Class count and roots of the data; backbone of the checkpoint under the protocol."""
     maps = fit_backbone(cfg, job)
     fit_neck(cfg.model.neck, maps)
-    classes = tuple(job.card.classes)
+    fit_data(cfg, data, tuple(job.card.classes))
+
+
+def fit_data(cfg: 'Config', data: DetectionData, classes: tuple[str, ...] = ()) -> None:
+    """Class count and roots of the data; classes: read from the annotations if not given."""
     if not classes:
         classes = read_split(data.root, data.train_images, data.train_annotations).classes
     for head in ('bbox_head', 'mask_head'):
@@ -27,24 +31,26 @@ def fit(cfg: 'Config', job: 'Job', data: DetectionData) -> None:
             cfg.model.roi_head[head].num_classes = len(classes)
     if boxes_alone(data):
         _leave_masks_out(cfg)
-    train, val = cfg.train_dataloader.dataset, cfg.test_dataloader.dataset
-    for dataset, images, annotations in (
-        (train.get('dataset', train), data.train_images, data.train_annotations),
-        (val, data.val_images, data.val_annotations),
-    ):
+    train = cfg.train_dataloader.dataset
+    splits = [(train.get('dataset', train), data.train_images, data.train_annotations)]
+    for split in ('val', 'test'):
+        if f'{split}_dataloader' in cfg:
+            dataset = cfg[f'{split}_dataloader'].dataset
+            splits.append((dataset, data.val_images, data.val_annotations))
+            cfg[f'{split}_evaluator'].ann_file = str(data.root / data.val_annotations)
+    for dataset, images, annotations in splits:
         dataset.data_root = str(data.root)
         dataset.data_prefix = {'img': images}
         dataset.ann_file = annotations
         dataset.metainfo = {'classes': classes}
-    cfg.test_evaluator.ann_file = str(data.root / data.val_annotations)
 
 
 def _leave_masks_out(cfg: 'Config') -> None:
     """Boxes alone: no mask head, and no pipeline that looks for masks."""
     for part in ('mask_head', 'mask_roi_extractor'):
         cfg.model.roi_head.pop(part, None)
-    for loader in (cfg.train_dataloader, cfg.test_dataloader):
-        dataset = loader.dataset
+    for split in ('train', 'val', 'test'):
+        dataset = cfg.get(f'{split}_dataloader', {}).get('dataset')
         while dataset is not None:
             for step in dataset.get('pipeline', ()):
                 if step.type == 'LoadAnnotations':
@@ -90,5 +96,6 @@ TASK = Task(
     units=units,
     describe=describe,
     fit=fit,
+    fit_data=fit_data,
     run=run,
 )

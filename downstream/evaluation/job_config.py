@@ -29,7 +29,8 @@ from mim_backbones.backbones.archs import HIERA, SWIN, VIT
 from mim_backbones.data_spec import DataSpec, require
 from mim_backbones.errors import UserError
 from mim_backbones.registry import MODELS
-from mim_backbones.training.config import RUNNER_EXTRAS, merged, open_config
+from mim_backbones.training.config import merged, open_config
+from mim_backbones.training.unread_keys import RUNNER_EXTRAS
 
 # How a run behaves, not what it computes.
 BEHAVIOUR = {

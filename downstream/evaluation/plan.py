@@ -1,8 +1,6 @@
 """From the words of `mimbench eval` to jobs; everything that can be wrong is found here."""
 
 import contextlib
-import io
-import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,7 +20,7 @@ from downstream.task import find_task, tasks
 from mim_backbones.console.processes import cores
 from mim_backbones.data_spec import DataSpec, require
 from mim_backbones.errors import UserError
-from mim_backbones.training.config import check_config
+from mim_backbones.training.unread_keys import check_config
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ def plan_jobs(request: Request, contestants: Sequence[Contestant], spec: DataSpe
                 command=request.command,
             )
             cfg = fitted(job, spec)
-            _check(cfg, request.options)
+            check_config(cfg, request.options)
             if recipe.path not in protocols:
                 protocols[recipe.path] = protocol_of(job, spec)
             job = replace(job, identity=identity_of(job, cfg, protocols[recipe.path]))
@@ -159,13 +157,3 @@ def _protocols(request: Request, contestant: Contestant, spec: DataSpec) -> Iter
         chosen: list[str | None] = [name for name in named if named[name] == task]
         for name in chosen or [None]:
             yield find_protocol(task, request.tier, family, name)
-
-
-def _check(cfg: Config, options: dict[str, Any]) -> None:
-    # Looking a name up in every registry makes mmengine warn of each one a package lacks.
-    logging.disable(logging.WARNING)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            check_config(cfg, options)
-    finally:
-        logging.disable(logging.NOTSET)

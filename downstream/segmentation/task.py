@@ -13,7 +13,7 @@ from downstream.segmentation.data import (
 from downstream.task import Evaluation, Task
 
 if TYPE_CHECKING:
-    from mmengine.config import Config
+    from mmengine.config import Config, ConfigDict
     from mmengine.runner import Runner
 
     from downstream.evaluation.job import Job
@@ -27,25 +27,33 @@ def fit(cfg: 'Config', job: 'Job', data: SegmentationData) -> None:
     model, channels = cfg.model, list(maps.channels)
     if model.get('neck'):
         fit_neck(model.neck, maps)
-    keeps = 'out_channels' not in (
-        model.get('neck') or {}
-    )  # else the heads get the neck's channels
-    for name in ('decode_head', 'auxiliary_head'):
-        if name not in model:
-            continue
-        head = model[name]
-        head.num_classes, head.ignore_index = len(data.classes), data.ignore_index
-        if keeps:
+    # A neck with out_channels says what the heads get.
+    if 'out_channels' not in (model.get('neck') or {}):
+        for head in heads(cfg):
             several = isinstance(head.in_channels, Sequence)
             head.in_channels = channels if several else channels[head.in_index]
-    model.data_preprocessor.seg_pad_val = data.ignore_index
-    cfg.test_evaluator.ignore_index = data.ignore_index
+    fit_data(cfg, data)
+
+
+def heads(cfg: 'Config') -> list['ConfigDict']:
+    return [cfg.model[name] for name in ('decode_head', 'auxiliary_head') if name in cfg.model]
+
+
+def fit_data(cfg: 'Config', data: SegmentationData) -> None:
+    """Classes, labels and roots of the data."""
+    for head in heads(cfg):
+        head.num_classes, head.ignore_index = len(data.classes), data.ignore_index
+    cfg.model.data_preprocessor.seg_pad_val = data.ignore_index
     train = cfg.train_dataloader.dataset
     for transform in train.pipeline:
         if transform.type == 'RandomCrop':
             transform.ignore_index = data.ignore_index
-    val = cfg.test_dataloader.dataset
-    for dataset, split in ((train.get('dataset', train), data.train), (val, data.val)):
+    splits = [(train.get('dataset', train), data.train)]
+    for split in ('val', 'test'):
+        if f'{split}_dataloader' in cfg:
+            splits.append((cfg[f'{split}_dataloader'].dataset, data.val))
+            cfg[f'{split}_evaluator'].ignore_index = data.ignore_index
+    for dataset, split in splits:
         dataset.update(
             type='BaseSegDataset',  # a class made for one data set refuses other classes
             data_root=str(data.root),
@@ -83,5 +91,6 @@ TASK = Task(
     units=units,
     describe=describe,
     fit=fit,
+    fit_data=fit_data,
     run=run,
 )

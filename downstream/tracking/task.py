@@ -26,11 +26,14 @@ def fit(cfg: 'Config', job: 'Job', data: TrackingData) -> None:
         size = cfg.model[name] // own * patch
         cfg.model[name] = cfg.train_dataloader.dataset[name] = size
     fit_backbone(cfg, job, img_size=cfg.model.search_size)
+    cfg.train_dataloader.dataset.seed = job.seed
+    fit_data(cfg, data)
+
+
+def fit_data(cfg: 'Config', data: TrackingData) -> None:
+    """Roots and lists of the data."""
     cfg.train_dataloader.dataset.update(
-        root=str(data.root),
-        train_list=data.train_list,
-        test_list=data.test_list,
-        seed=job.seed,
+        root=str(data.root), train_list=data.train_list, test_list=data.test_list
     )
     cfg.test_dataloader.dataset.update(root=str(data.root), list_file=data.test_list)
 
@@ -76,5 +79,6 @@ TASK = Task(
     units=units,
     describe=describe,
     fit=fit,
+    fit_data=fit_data,
     run=run,
 )

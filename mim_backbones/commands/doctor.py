@@ -36,7 +36,7 @@ def examine(data: str | None) -> dict[str, Any]:
     owned = environment.owners()
     roots, data_error = environment.data_roots(data)
     installed, broken = environment.plugins_found()
-    problems = environment.conflicts(owned) + broken
+    problems = environment.conflicts(owned) + environment.import_alone() + broken
     if data_error:
         problems.append(data_error)
     return {

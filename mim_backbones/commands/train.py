@@ -9,15 +9,22 @@ from mim_backbones.console.options import Words, cfg_options, parse_options
 from mim_backbones.console.recipes import recipe_names
 from mim_backbones.training.train import LAUNCHERS
 
+LAST = 'last'  # what --resume alone stands for
+
 
 @click.command()
 @click.argument('config', type=Words(recipe_names, 'recipe', strict=False))
 @click.option('--work-dir', help='Logs and checkpoints. [default: work_dirs/CONFIG]')
-@click.option('--data', help='Data YAML, or a folder with data.yaml (pre-training).')
-@click.option('--resume', is_flag=True, help='Go on from the last checkpoint.')
+@click.option('--data', help='Data YAML or its folder; for pre-training also a folder of images.')
+@click.option(
+    '--resume', is_flag=False, flag_value=LAST, metavar='[CHECKPOINT]',
+    help='Go on from the last checkpoint of the work directory, or from this one.',
+)  # fmt: skip
+@click.option('--amp', is_flag=True, help='Half precision (bf16 on a CPU).')
+@click.option('--auto-scale-lr', is_flag=True, help='Scale the rate by the real batch.')
 @click.option('--launcher', type=click.Choice(LAUNCHERS), default='none', show_default=True)
 @cfg_options
-def train(config: str, cfg_options: tuple[str, ...], **arguments: Any) -> None:
+def train(config: str, cfg_options: tuple[str, ...], resume: str | None, **arguments: Any) -> None:
     """Train what CONFIG describes: pre-training, detection, segmentation, tracking.
 
     CONFIG is a file, or a recipe that came with mimbench: `pretrain/simmim.py`, or its name alone.
@@ -35,4 +42,9 @@ def train(config: str, cfg_options: tuple[str, ...], **arguments: Any) -> None:
     from mim_backbones.training import train as training
 
     os.environ.setdefault('LOCAL_RANK', '0')
-    training.train(config, options=parse_options(cfg_options), **arguments)
+    training.train(
+        config,
+        options=parse_options(cfg_options),
+        resume=resume == LAST or resume or False,
+        **arguments,
+    )

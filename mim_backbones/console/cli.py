@@ -9,6 +9,8 @@ how).
 
 import errno
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
@@ -106,24 +108,30 @@ def mimbench() -> None:
 
 
 def main() -> None:
-    try:
+    with errors_in_one_line('mimbench'):
         mimbench(prog_name='mimbench')
+
+
+@contextmanager
+def errors_in_one_line(program: str) -> Iterator[None]:
+    """A user's mistake is one line on stderr that starts with the program, and exit code 2."""
+    try:
+        yield
     except UserError as error:
-        fail(str(error))
+        fail(program, str(error))
     except OSError as error:
         if error.errno not in FULL:
             raise
         where = f' ({error.filename})' if error.filename else ''
-        fail(f'{error.strerror}{where}; make room and run the command again')
+        fail(program, f'{error.strerror}{where}; make room and run the command again')
     except ModuleNotFoundError as error:
         if (error.name or '').partition('.')[0] not in STACK:
             raise
-        fail(f"{error.name} is not installed; pip install 'mimbench[onedl]' brings it")
+        fail(program, f"{error.name} is not installed; pip install 'mimbench[onedl]' brings it")
 
 
-def fail(message: str) -> NoReturn:
-    """One line on stderr, exit code 2."""
-    click.echo(f'mimbench: error: {message}', err=True)
+def fail(program: str, message: str) -> NoReturn:
+    click.echo(f'{program}: error: {message}', err=True)
     sys.exit(2)
 
 

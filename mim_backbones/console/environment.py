@@ -2,6 +2,8 @@
 
 import os
 import platform
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points, packages_distributions, version
 from pathlib import Path
@@ -40,6 +42,17 @@ def conflicts(owned: Mapping[str, Sequence[str]]) -> list[str]:
                 'uninstall both and run tools/setup.sh'
             )
     return lines
+
+
+def import_alone() -> list[str]:
+    """A line when torchvision and timm only import after mim_backbones; a new Python tries."""
+    result = subprocess.run([sys.executable, '-c', 'import timm'], capture_output=True)
+    if not result.returncode:
+        return []
+    return [
+        '`import timm` alone fails here (torchvision was built for another torch); run '
+        'tools/setup.sh, or import mim_backbones before it'
+    ]
 
 
 def plugins_found() -> tuple[dict[str, list[str]], list[str]]:

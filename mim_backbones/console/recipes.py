@@ -4,8 +4,11 @@ A recipe of another package names ours as its base by an environment variable, w
 in and `open_config` sets: `_base_ = ['{{$MIMBENCH_RECIPES:configs}}/pretrain/simmim_demo.py']`.
 """
 
+import ast
 import re
 from pathlib import Path
+
+import yaml
 
 from mim_backbones.console.options import nearest
 from mim_backbones.errors import UserError
@@ -31,6 +34,29 @@ def recipes_root() -> Path:
 def base_of(recipe: Path, base: str) -> Path:
     """The file that an entry of a recipe's `_base_` names."""
     return recipe.parent / FILLED_IN.sub(str(recipes_root()), base)
+
+
+def bases_of(path: Path) -> list[str]:
+    """The entries of a readable config's `_base_`, as they are written there."""
+    if path.suffix == '.py':
+        lines = ast.parse(path.read_text()).body
+        values = [
+            ast.literal_eval(line.value)
+            for line in lines
+            if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == BASES
+        ]
+        found = values[0] if values else []
+    else:
+        found = (yaml.safe_load(path.read_text()) or {}).get(BASES, [])
+    return [found] if isinstance(found, str) else list(found)
+
+
+def with_bases(path: Path) -> list[Path]:
+    """The file and, recursively, the files of its `_base_`; nothing of a file that is not there."""
+    if not path.is_file():
+        return []
+    bases = [base_of(path, base) for base in bases_of(path)]
+    return [path, *(file for base in bases for file in with_bases(base))]
 
 
 def recipe_names() -> list[str]:

@@ -16,6 +16,15 @@ from mim_backbones.training.config import require_keys
 from mim_backbones.training.distributed import init_distributed
 from mim_backbones.training.runner import RecipeRunner
 
+REFUSALS = (
+    AssertionError,
+    ImportError,
+    KeyError,
+    NotImplementedError,
+    OSError,
+    TypeError,
+    ValueError,
+)
 BUILDERS = {'build_from_cfg', 'build_scheduler_from_cfg'}  # of mmengine's registries
 
 
@@ -48,7 +57,7 @@ def build_errors_in_one_line(config: str) -> Iterator[None]:
     """
     try:
         yield
-    except (KeyError, TypeError, ValueError) as error:
+    except REFUSALS as error:
         frames = traceback.extract_tb(error.__traceback__)
         if not any(frame.name in BUILDERS for frame in frames):
             raise

@@ -19,11 +19,12 @@ from typing import Any
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch.utils.data import DataLoader
 
 from mim_backbones.console.atomic_file import write_bytes_atomically
 from mim_backbones.console.processes import end_with_parent
+from mim_backbones.errors import UserError
 from mim_backbones.training.coverage import Coverage
 from mim_backbones.training.guard import FiniteLoss
 from mim_backbones.training.resume import NOTE, newest_whole
@@ -62,13 +63,24 @@ class RecipeRunner(Runner):
             self.register_hook(FiniteLoss())
 
     def build_train_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
-        """The recipe's; one by epochs can start in the middle of an epoch."""
+        """The recipe's; one by epochs can start in the middle of an epoch.
+
+        Raises:
+            UserError: an epoch without a batch.
+        """
         if isinstance(loop, dict):
             kind = loop.get('type', 'EpochBasedTrainLoop' if loop.get('by_epoch') else None)
             if kind == 'EpochBasedTrainLoop':
                 loop = {**loop, 'type': EPOCHS}
                 loop.pop('by_epoch', None)
-        return super().build_train_loop(loop)
+        built = super().build_train_loop(loop)
+        loader = built.dataloader
+        if isinstance(built, EpochBasedTrainLoop) and not len(loader):
+            raise UserError(
+                f'train_dataloader: {len(loader.dataset)} samples make no batch of '
+                f'{loader.batch_size} for each process; lower batch_size, or drop_last=False'
+            )
+        return built
 
     @staticmethod
     def build_dataloader(

@@ -1,4 +1,4 @@
-"""What downstream tests share: the smallest synthetic world, weights of a very small ViT, jobs."""
+"""What downstream tests share: weights of a very small ViT, jobs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,17 +20,6 @@ TINY_VIT = {
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fingerprints of a test's files stay with the test."""
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-
-
-@pytest.fixture(scope='session')
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`mimbench synth --size tiny`: 8 training and 4 val images, 2 + 2 sequences."""
-    from downstream.synthetic.build import build_world
-    from downstream.synthetic.sizes import SIZES
-
-    out = tmp_path_factory.mktemp('worlds') / 'tiny'
-    build_world(out, SIZES['tiny'])
-    return out
 
 
 @pytest.fixture(scope='session')

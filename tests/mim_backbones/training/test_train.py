@@ -97,6 +97,7 @@ def test_the_command_hands_its_words_on(monkeypatch) -> None:
     assert result.exit_code == 0, result.output
     assert given == {
         'c': 'simmim', 'work_dir': 'w', 'data': 'world', 'resume': True, 'launcher': 'none',
+        'amp': False, 'auto_scale_lr': False,
         'options': {'a.b': 1, 'c': 'd'},
     }  # fmt: skip
 
