@@ -12,8 +12,8 @@ from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from mim_backbones.checkpoints.shapes.hints import Hints, give, named_arch, require
 
 State = dict[str, Tensor]
-# Released Swin V2-B and -L at 256 and 384 px: some pre-trained at 192 px with smaller windows.
-PRETRAINED_AT_12 = {(128, (2, 2, 18, 2)), (192, (2, 2, 18, 2))}
+# Released Swin V2-B and -L at 256 and 384 px: some were pre-trained at 192 px with smaller windows.
+PRETRAINED_AT_12 = (128, 192)  # widths
 TRANSFERRED = (16, 24)
 RELEASED = (12, 12, 12, 6)
 REQUIRED = {  # name -> number of axes
@@ -151,9 +151,9 @@ def pretrained_windows(size: Mapping[str, Any], hints: Hints) -> tuple[int, ...]
     if shown:
         return tuple(shown)
     window = hints.asked.get('window_size')
-    if window in TRANSFERRED and (size['embed_dim'], tuple(size['depths'])) in PRETRAINED_AT_12:
+    if window in TRANSFERRED and size['embed_dim'] in PRETRAINED_AT_12:
         raise CheckpointError(
-            f'checkpoint {hints.name}: Swin V2 of this size with windows of {window} was released '
+            f'checkpoint {hints.name}: Swin V2 of this width with windows of {window} was released '
             f'with a bias scaled by its own window and by the {RELEASED[0]} of its pre-training, '
             f'and no weight shows which; {give(f"pretrained_window_sizes={RELEASED}")}, or '
             f'{(0,) * stages} for its own'
