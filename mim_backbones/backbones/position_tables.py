@@ -46,6 +46,8 @@ def fit_vit_tables(
     fitted, changes = fan_out(dict(state), own)
     for key in fitted.keys() & own.keys():
         value, shape = fitted[key], own[key].shape
+        if value.dtype in (torch.float16, torch.bfloat16):
+            value = value.float()  # what is resized is not rounded again
         if key == 'pos_embed':
             new = fit_positions(value, pos_grid or grid, num_cls, source_grid, how)
         elif key.endswith('relative_position_bias_table'):

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from mim_backbones.backbones.base import grid_of
 from mim_backbones.checkpoints.load import from_checkpoint
+from mim_backbones.checkpoints.source import Content
 from mim_backbones.errors import UserError
 from mim_backbones.registry import MODELS as BACKBONES
 from pretrain.images.preprocessor import IMAGENET_MEAN, IMAGENET_STD
@@ -19,7 +20,7 @@ class BackboneTeacher(Teacher):
     """The last map of a backbone after its final norm; a ViT's CLS token beside.
 
     Args:
-        checkpoint: file, or `timm:NAME` (read into our own backbone).
+        checkpoint: file, or `timm:NAME` (read into our own backbone); or its content.
         input_size: side in pixels; None: 224. Positions are resized to it as the code that the
             file is from does.
         mean, std: per channel, of images in [0, 1]; ImageNet's by default.
@@ -35,7 +36,7 @@ class BackboneTeacher(Teacher):
 
     def __init__(
         self,
-        checkpoint: str | None = None,
+        checkpoint: str | Content | None = None,
         input_size: int = 224,
         mean: tuple[float, ...] = IMAGENET_MEAN,
         std: tuple[float, ...] = IMAGENET_STD,
@@ -45,7 +46,8 @@ class BackboneTeacher(Teacher):
     ) -> None:
         super().__init__(input_size, mean, std)
         name = type(self).__name__
-        check_choice(name, checkpoint, random_weights, self.wanted)
+        if not isinstance(checkpoint, Content):
+            check_choice(name, checkpoint, random_weights, self.wanted)
         if checkpoint is not None:
             self.net, _ = from_checkpoint(checkpoint, img_size=input_size, **(loading or {}))
         elif backbone is None:

@@ -4,42 +4,33 @@ features = ln_post(last block's tokens) @ visual projection        512 wide, CLS
 paper: Radford et al., arXiv 2103.00020; as a teacher: arXiv 2208.06366, section 3.1
 """
 
-from functools import partial
-from math import isqrt
-
-import torch
 import torch.nn as nn
 from timm.data.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
-from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
-from mim_backbones.backbones.layers.pos_embed import Resize, resize_pos_embed
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
-from mim_backbones.checkpoints.source import open_source
+from mim_backbones.checkpoints.source import Content, open_source
 from pretrain.registry import MODELS
-from pretrain.teachers.base import Features, Teacher
-from pretrain.teachers.clip_names import State, clip_image_tower
+from pretrain.teachers.backbone import BackboneTeacher
+from pretrain.teachers.base import Features
 from pretrain.teachers.weights import check_choice, drawn_alike
 
-WANTED = (
-    'the CLIP ViT-B/16 of OpenAI: download ViT-B-16.pt (the address is in clip/clip.py of '
-    'openai/CLIP) and convert it with `python -c "import torch; torch.save(torch.jit.load('
-    "'ViT-B-16.pt', 'cpu').state_dict(), 'clip_vit-b16.pth')\"`, or take model.safetensors of "
-    'openai/clip-vit-base-patch16 on Hugging Face as it is'
-)
-HEAD_DIM = 64  # in all of OpenAI's ViTs
-# OpenAI's own code knows one size; BEiT v2's copy of it, the teacher's, resizes as DINO does.
-POSITIONS = Resize(offset=0.1)
+HEADS = {1280: 16, 1408: 16, 1664: 16}  # open_clip's widest; the others have 64 channels a head
+OUT = 512  # of the ViT-B/16
+# Last parts of the projection's name, and whether it stands the other way round: OpenAI multiplies
+# by it from the right.
+PROJECTIONS = (('visual_projection.weight', False), ('head.weight', False), ('proj', True))
 
 
 @MODELS.register_module()
-class CLIPTeacher(Teacher):
+class CLIPTeacher(BackboneTeacher):
     """CLIP ViT, sizes read from the file; ViT-B/16 when the weights are random.
 
     Args:
         checkpoint: state dict of OpenAI, open_clip, Hugging Face or timm.
         random_weights: do without a file, to try things out.
-        input_size: side in pixels; positions are resized to it, as in BEiT v2's teacher.
+        input_size: side in pixels. OpenAI's own code knows one size; positions are resized to
+            others as in BEiT v2's copy of it, the teacher's, which does as DINO.
         quick_gelu: x * sigmoid(1.702 x), as in OpenAI's weights; most of open_clip's own have
             the exact GELU.
 
@@ -47,7 +38,12 @@ class CLIPTeacher(Teacher):
         UserError: no weights, or a file that holds no image tower of CLIP.
     """
 
-    whole = True
+    wanted = (
+        'the CLIP ViT-B/16 of OpenAI: download ViT-B-16.pt (the address is in clip/clip.py of '
+        'openai/CLIP) and convert it with `python -c "import torch; torch.save(torch.jit.load('
+        "'ViT-B-16.pt', 'cpu').state_dict(), 'clip_vit-b16.pth')\"`, or take model.safetensors of "
+        'openai/clip-vit-base-patch16 on Hugging Face as it is'
+    )
 
     def __init__(
         self,
@@ -56,65 +52,55 @@ class CLIPTeacher(Teacher):
         input_size: int = 224,
         quick_gelu: bool = True,
     ) -> None:
-        super().__init__(input_size, OPENAI_CLIP_MEAN, OPENAI_CLIP_STD)
-        check_choice('CLIPTeacher', checkpoint, random_weights, WANTED)
+        check_choice('CLIPTeacher', checkpoint, random_weights, self.wanted)
+        act = 'quick_gelu' if quick_gelu else 'gelu'
+        content = weight = tower = None
+        loading = {'act': act, 'offset': 0.1}
         if checkpoint is None:
-            self.net = drawn_alike(lambda: vit(768, 12, 16, 512, input_size, quick_gelu))
+            tower = {
+                'type': 'mim_backbones.MIMViT', 'arch': 'base', 'norm_pre': True,
+                'patch_bias': False, 'norm_eps': 1e-5, 'act': act,
+            }  # fmt: skip
         else:
-            self.net = loaded(checkpoint, input_size, quick_gelu)
-        nn.init.zeros_(self.net.head.bias)
-        self.grid = self.net.patch_embed.grid_size
-        self.embed_dim = self.net.head.out_features
+            content = opened(checkpoint)
+            weight = projection(content, self.wanted)
+            width = weight.shape[1]
+            loading['num_heads'] = HEADS.get(width, max(1, width // 64))
+        super().__init__(
+            content, input_size, OPENAI_CLIP_MEAN, OPENAI_CLIP_STD, loading, tower, random_weights
+        )
+        if weight is None:
+            self.head = drawn_alike(lambda: nn.Linear(self.embed_dim, OUT, bias=False))
+        else:
+            self.head = nn.Linear(*weight.T.shape, bias=False)
+            self.head.weight.data.copy_(weight)
+        self.embed_dim = self.head.out_features
 
     def features(self, image: Tensor) -> Features:
-        tokens = self.net.head(self.net.forward_features(image))
-        return Features(tokens[:, 1:], tokens[:, 0])
+        patches, whole = super().features(image)
+        return Features(self.head(patches), self.head(whole))
 
 
-def vit(
-    width: int, depth: int, patch: int, out_dim: int, input_size: int, quick_gelu: bool
-) -> VisionTransformer:
-    return VisionTransformer(
-        img_size=input_size,
-        patch_size=patch,
-        embed_dim=width,
-        depth=depth,
-        num_heads=max(1, width // HEAD_DIM),
-        num_classes=out_dim,
-        pre_norm=True,
-        norm_layer=partial(nn.LayerNorm, eps=1e-5),
-        act_layer='quick_gelu' if quick_gelu else 'gelu',
+def projection(content: Content, wanted: str) -> Tensor:
+    """(out, width), from the last tokens to where images and texts meet.
+
+    Raises:
+        CheckpointError: there is none, or the weights beside it are no image tower of CLIP.
+    """
+    norms = ('norm_pre.weight', 'ln_pre.weight', 'pre_layrnorm.weight')
+    tower = any(key.endswith(norms) for key in content.tensors)
+    for name, turned in PROJECTIONS:
+        for key, value in content.tensors.items():
+            if tower and value.ndim == 2 and f'.{key}'.endswith(f'.{name}'):
+                return value.T if turned else value
+    raise CheckpointError(
+        f'checkpoint {content.name} holds no image tower of a CLIP ViT; CLIPTeacher wants {wanted}'
     )
 
 
-def loaded(checkpoint: str, input_size: int, quick_gelu: bool) -> VisionTransformer:
-    """Raises CheckpointError for a TorchScript archive, another network, or missing weights."""
-    state = clip_image_tower(read(checkpoint))
-    needed = {'patch_embed.proj.weight', 'pos_embed', 'head.weight', 'blocks.0.attn.qkv.weight'}
-    if needed - set(state):
-        raise CheckpointError(
-            f'checkpoint {checkpoint} holds no image tower of a CLIP ViT; CLIPTeacher wants '
-            f'{WANTED}'
-        )
-    width, _, patch, _ = state['patch_embed.proj.weight'].shape
-    depth = len({key.split('.')[1] for key in state if key.startswith('blocks.')})
-    net = vit(width, depth, patch, len(state['head.weight']), input_size, quick_gelu)
-    side = isqrt(state['pos_embed'].shape[1])
-    state['pos_embed'] = resize_pos_embed(
-        state['pos_embed'], (side, side), net.patch_embed.grid_size, 1, POSITIONS
-    )
-    state['head.bias'] = torch.zeros(len(state['head.weight']))
+def opened(checkpoint: str) -> Content:
     try:
-        net.load_state_dict(state)
-    except RuntimeError as error:
-        why = str(error).splitlines()[-1].strip()
-        raise CheckpointError(f'checkpoint {checkpoint} is no whole CLIP ViT: {why}') from error
-    return net
-
-
-def read(checkpoint: str) -> State:
-    try:
-        return open_source(checkpoint).tensors
+        return open_source(checkpoint)
     except CheckpointError as error:
         if 'TorchScript' not in str(error):
             raise

@@ -44,7 +44,8 @@ class Dialect:
         rules: tried in order on every key; a key no rule matches is unexpected.
         adapt: changes tensors, after renaming (channel orders, shapes of tokens).
         resize: how this source's own code takes absolute positions to another grid.
-        options: constructor arguments that shapes do not show (heads, norm eps).
+        options: constructor arguments that shapes do not show (norm eps, act). `num_heads` is taken
+            where nothing shows another, `heads` is what buffers of the file show.
         head_width: channels of a head in this source's small ViTs, where it is always the same.
     """
 

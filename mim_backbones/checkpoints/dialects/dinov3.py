@@ -41,7 +41,7 @@ def options(model: Model) -> dict[str, Any]:
         )
     rope = {**ROPES['dinov3'], 'rounded': True} if rounded else 'dinov3'
     width = len(model.state['patch_embed.proj.weight'])
-    return {'rope': rope, 'num_heads': width // head_dim, 'norm_eps': 1e-5}
+    return {'rope': rope, 'heads': width // head_dim, 'norm_eps': 1e-5}
 
 
 def adapt(state: State, model: Model) -> State:

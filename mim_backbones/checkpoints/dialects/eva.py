@@ -38,7 +38,7 @@ def options(model: Model) -> dict[str, Any]:
             'rotary positions are not known here'
         )
     width = len(model.state['patch_embed.proj.weight'])
-    return {'rope': 'eva02', 'num_heads': width // head_dim}
+    return {'rope': 'eva02', 'heads': width // head_dim}
 
 
 def adapt(state: State, model: Model) -> State:

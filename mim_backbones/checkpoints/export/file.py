@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn as nn
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import Registry
 from torch import Tensor
@@ -23,6 +24,7 @@ from mim_backbones.registry import SCOPE
 State = dict[str, Tensor]
 FORMS = ('mimbench', 'timm', 'openmmlab', 'safetensors')
 SAFETENSORS = '.safetensors'
+INNER_NORMS = ('.attn.norm.', '.attn.q_norm.', '.mlp.norm.')
 SUFFIXES = ('.pth', '.pt', '.bin', SAFETENSORS)
 
 
@@ -75,6 +77,7 @@ def write_backbone(
     """The weights in the names of `form`; `record` and the backbone's options beside them."""
     if target.suffix not in SUFFIXES:
         raise UserError(f'{target}: call it *{", *".join(SUFFIXES[:-1])} or *{SUFFIXES[-1]}')
+    refuse_lost(backbone, form)
     state = named(family_of(backbone), backbone.state_dict(), form)
     full = {**record, 'backbone': {'type': registered_name(backbone), **backbone.built_with}}
     module = type(backbone).__module__
@@ -84,6 +87,30 @@ def write_backbone(
         return write_safetensors(target, state, full)
     content = {'state_dict': state, 'meta': {'mimbench': full}}
     return write_atomically(target, lambda stream: torch.save(content, stream))
+
+
+def refuse_lost(backbone: MIMBackbone, form: str) -> None:
+    """Raises UserError when a ViT computes what the other library's under those names does not."""
+    if family_of(backbone) != 'vit' or form not in ('timm', 'openmmlab'):
+        return
+    # timm's models with rotary positions name the parts of a block each in a way of its own.
+    lost = ['rope'] if backbone.rope is not None else []
+    if form == 'openmmlab':
+        has = {
+            'norm_pre': not isinstance(backbone.norm_pre, nn.Identity),
+            'patch_bias=False': backbone.patch_embed.proj.bias is None,
+            f'act={backbone.act!r}': backbone.act not in ('gelu', None),
+            "mlp='swiglu'": backbone.act is None,
+            'norms inside of blocks': any(
+                part in key for key in backbone.state_dict() for part in INNER_NORMS
+            ),
+        }
+        lost += [name for name, there in has.items() if there]
+    if lost:
+        library = {'timm': "timm's ViT", 'openmmlab': "OpenMMLab's ViT"}[form]
+        raise UserError(
+            f'{library} has no place for {", ".join(lost)}; convert to mimbench or safetensors'
+        )
 
 
 def named(family: str, state: State, form: str) -> State:

@@ -63,7 +63,8 @@ def vit_arguments(state: State, hints: Hints) -> dict[str, Any]:
         config['norm_pre'] = True
     if 'patch_embed.proj.bias' not in state:
         config['patch_bias'] = False
-    config.update({key: value for key, value in hints.implied.items() if key != 'num_heads'})
+    heads = ('num_heads', 'heads')
+    config.update({key: value for key, value in hints.implied.items() if key not in heads})
     return config
 
 
@@ -86,7 +87,8 @@ def sizes(state: State, depth: int, hints: Hints) -> dict[str, int]:
     """
     width = len(state['patch_embed.proj.weight'])
     found = {'embed_dim': width, 'depth': depth}
-    shown = shown_heads(state, width) or hints.num_heads_said() or hints.heads_by_name(width)
+    shown = shown_heads(state, width) or hints.implied.get('heads')
+    shown = shown or hints.num_heads_said() or hints.heads_by_name(width)
     if shown:
         found['num_heads'] = shown
     size = hints.agreed(found, vit_size)

@@ -98,6 +98,21 @@ def test_a_window_of_rotary_blocks_is_an_image_of_its_own() -> None:
     )
 
 
+@pytest.mark.parametrize('variant', [v for v, o in VARIANTS.items() if 'window_size' not in o])
+def test_one_image_encoded_is_the_image_passed_through(variant: str) -> None:
+    backbone = make(**{**VARIANTS[variant], 'cls_token': False, 'num_registers': 0}).eval()
+    image = torch.randn(1, 3, 32, 40)
+    tokens = backbone.encode(backbone.embed_patches(image), [(4, 5)])
+    expected = backbone.forward_tokens(image).flatten(2).transpose(1, 2)
+    torch.testing.assert_close(tokens, expected)
+
+
+def test_the_norm_before_the_blocks_belongs_to_the_embedding() -> None:
+    backbone = make(**VARIANTS['clip'], frozen_stages=0)
+    assert backbone.get_layer_depth('norm_pre.weight') == (0, TINY['depth'] + 2)
+    assert not any(p.requires_grad for p in backbone.norm_pre.parameters())
+
+
 def test_images_joined_turn_each_from_its_own_corner() -> None:
     backbone = MIMViT(TINY, img_size=32, patch_size=8, rope='eva02', pos_embed='none').eval()
     tokens = backbone.embed_patches(torch.randn(1, 3, 16, 24))

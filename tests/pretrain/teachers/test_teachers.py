@@ -109,11 +109,16 @@ def test_clip_features(tmp_path, layout) -> None:
         'openai': lambda: state,
         'hugging face': lambda: hugging_face(state),
         'wrapped': lambda: {'state_dict': {f'module.{k}': v for k, v in state.items()}},
-        'timm': lambda: CLIPTeacher(write(tmp_path, state, 'x.pt'), input_size=64).net.state_dict(),
+        'timm': lambda: timm_names(CLIPTeacher(write(tmp_path, state, 'x.pt'), input_size=64)),
     }[layout]()
     teacher = CLIPTeacher(write(tmp_path, file, 'clip.pth'), input_size=64).eval()
     assert teacher.grid == (4, 4) and teacher.embed_dim == 24
-    torch.testing.assert_close(teacher(image).patches, expected, atol=2e-5, rtol=1e-4)
+    torch.testing.assert_close(teacher(image).patches, expected, atol=1e-4, rtol=1e-4)
+
+
+def timm_names(teacher: CLIPTeacher) -> dict:
+    """timm has the same names as our backbone; the projection is its classifier."""
+    return {**teacher.net.state_dict(), 'head.weight': teacher.head.weight.data}
 
 
 def write(folder, content, name: str) -> str:
@@ -138,7 +143,7 @@ def test_clip_refuses(tmp_path) -> None:
         CLIPTeacher(write(tmp_path, {'weight': torch.ones(2)}, 'a.pth'))
     broken = openai_state()
     del broken['visual.transformer.resblocks.1.ln_2.bias']
-    with pytest.raises(UserError, match=r'no whole CLIP ViT: .*blocks\.1\.norm2\.bias'):
+    with pytest.raises(UserError, match=r'1 parameters missing: blocks\.1\.norm2\.bias'):
         CLIPTeacher(write(tmp_path, broken, 'b.pth'))
 
 

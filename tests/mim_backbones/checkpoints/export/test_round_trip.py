@@ -42,6 +42,19 @@ BACKBONES = {
     'vitdet': VIT | dict(
         img_size=64, cls_token=False, window_size=4, global_blocks=(1,), decomposed_rel_pos=True,
     ),
+    'clip': VIT | dict(
+        norm_pre=True, patch_bias=False, act='quick_gelu', norm_eps=1e-5, mlp_ratio=2,
+    ),
+    'siglip': VIT | dict(cls_token=False, act='gelu_tanh'),
+    'dinov2-giant': VIT | dict(layer_scale=0.5, mlp='swiglu', mlp_ratio=2),
+    'norms inside': VIT | dict(mlp_norm=True, attn_norm=True, qk_norm=True),
+    'eva02': VIT | dict(
+        qkv_bias='qv', mlp='swiglu', mlp_norm=True, rope='eva02', final_norm=False, fc_norm=True,
+    ),
+    'dinov3': VIT | dict(
+        pos_embed='none', num_registers=3, layer_scale=0.5,
+        rope={'theta': 50.0, 'reference': [3, 3]},
+    ),
     'swin': SWIN,
     'swin, dense': SWIN | dict(out_indices=(0, 1, 2)),
     'swin v2': SWIN | dict(version=2, absolute_pos_embed=True),
@@ -50,7 +63,9 @@ BACKBONES = {
 }  # fmt: skip
 IMPOSSIBLE = {
     ('dinov2', 'openmmlab'), ('vitdet', 'openmmlab'), ('swin v2', 'openmmlab'),
-    ('hiera', 'openmmlab'), ('hiera mae', 'openmmlab'),
+    ('hiera', 'openmmlab'), ('hiera mae', 'openmmlab'), ('clip', 'openmmlab'),
+    ('siglip', 'openmmlab'), ('dinov2-giant', 'openmmlab'), ('norms inside', 'openmmlab'),
+    ('eva02', 'openmmlab'), ('dinov3', 'openmmlab'), ('eva02', 'timm'), ('dinov3', 'timm'),
 }  # fmt: skip
 FORMS = ('mimbench', 'timm', 'openmmlab', 'safetensors')
 
@@ -101,6 +116,10 @@ def test_timm_takes_what_is_written_for_it(tmp_path) -> None:
         'vit, layer scale': ('vit_tiny_patch16_224', dict(
             img_size=32, patch_size=8, embed_dim=24, depth=2, num_heads=2, init_values=1.0,
             global_pool='avg')),
+        'clip': ('vit_base_patch16_clip_quickgelu_224', dict(
+            img_size=32, patch_size=8, embed_dim=24, depth=2, num_heads=2, mlp_ratio=2)),
+        'siglip': ('vit_base_patch32_siglip_256', dict(
+            img_size=32, patch_size=8, embed_dim=24, depth=2, num_heads=2, global_pool='')),
         'beit': ('beit_base_patch16_224', dict(
             img_size=32, patch_size=8, embed_dim=24, depth=2, num_heads=2)),
         'swin': ('swin_tiny_patch4_window7_224', dict(
