@@ -25,6 +25,7 @@ PARTS: tuple[tuple[str, str], ...] = (
     ),
     (r'blocks\.\d+\.attn\.gate\.', 'gates on its attention'),
     (r'blocks\.\d+\.(attns|ffns)\.', 'parallel branches of attention'),
+    (r'blocks\.\d+\.(attn\.)?lambda_', 'differential attention'),
     (r'blocks\.\d+\.in_proj\.', 'attention and MLP side by side in one block'),
     (r'(rope\.)?freqs$', 'learned rotary positions'),
     (r'(.*\.)?rel_pos\.mlp\.|shared_rel_pos\.mlp\.', 'relative positions made by an MLP'),
@@ -35,6 +36,7 @@ PARTS: tuple[tuple[str, str], ...] = (
 # Width and patch of released ViTs with post-norm blocks: timm's vit_base_patch16_rpn_224, and the
 # enormous EVA-02 of EVA-CLIP.
 RPN, ENORMOUS = (768, 16), (1792, 14)
+SIGLIP = (768, 1024, 1152, 1536)  # widths
 
 
 def refuse_beyond(model: Model) -> None:
@@ -117,6 +119,14 @@ def unclear(model: Model, given: Mapping[str, Any]) -> Iterator[str]:
             yield f'is an EVA or the like, whose rotary positions leave no weights; {ask}'
         elif model.has(r'norm_pre\.') and (pooled or 'norm.weight' not in state):
             yield f'is a Perception Encoder or a CLIP, with rotary positions or without; {ask}'
+    averaged = 'norm.weight' in state and 'pos_embed' in state and not tokens
+    joint = plain and not relative and 'blocks.0.attn.qkv.bias' in state
+    windowed = model.has(r'blocks\.\d+\.attn\.rel_pos')
+    if 'act' not in given and averaged and joint and not windowed and stem(state)[0] in SIGLIP:
+        yield (
+            'is a ViT without CLS token, with GELU as I-JEPA or its tanh approximation as SigLIP; '
+            f"{give('act=...')}: 'gelu', 'gelu_tanh'; or"
+        )
     if 'act' not in given and (pooled or model.has(r'norm_pre\.|ln_pre\.|pre_layrnorm\.')):
         yield (
             'is a CLIP or SigLIP, whose weights do not show the activation of its MLPs; '

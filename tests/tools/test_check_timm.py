@@ -68,6 +68,7 @@ REFUSED = {
     'eva02_enormous_patch14_clip_224': ('norms after attention and MLP', NARROW),
     'vit_base_patch16_18x2_224': ('parallel branches', NARROW),
     'test_vit4': ('RMS norm', {}),
+    'vit_dwee_patch16_reg1_gap_256': ('differential attention', NARROW),
     'swin_s3_tiny_224': ('windows of 7, 7, 14, 7 tokens', SWIN),
     'hiera_small_abswin_256': ('positions that repeat from window to window', HIERA),
     'vit_base_patch16_rope_mixed_224': ('rotary positions', NARROW),
@@ -101,6 +102,15 @@ def test_a_bare_file_asks_for_what_no_weight_shows(name: str) -> None:
     with pytest.raises(CheckpointError, match=f'give {BARE[name]}.*or timm:NAME@FILE'):
         from_checkpoint(state_of(model), num_heads=4)
     found = check(name, model, bare=True)
+    assert found.error is not None, found.why
+    assert found.error < TOLERANCE
+
+
+def test_a_bare_siglip_for_mean_pooling_asks_for_its_activation() -> None:
+    model = model_of('vit_base_patch32_siglip_gap_256')
+    with pytest.raises(CheckpointError, match='SigLIP; give act='):
+        from_checkpoint(state_of(model))
+    found = check('vit_base_patch32_siglip_gap_256', model, bare=True)
     assert found.error is not None, found.why
     assert found.error < TOLERANCE
 

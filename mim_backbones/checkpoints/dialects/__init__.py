@@ -59,6 +59,7 @@ DIALECTS: tuple[Dialect, ...] = (
     openmmlab.MMPRETRAIN_VIT,
     timm.EVA,
     timm.BEIT_VIT,
+    timm.OWN,
     timm.FINE_TUNED,
     timm.VIT,
     mae.ENCODER,

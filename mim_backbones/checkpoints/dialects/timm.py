@@ -61,6 +61,7 @@ def prefix_rows(rows: int, first: int, count: int, model: Model) -> int:
 
 
 ANTIALIASED = Resize(antialias=True)
+SHARED_NAMES = r'dist_token|head\.|fc_norm'
 
 
 def merges_late(model: Model) -> bool:
@@ -75,6 +76,12 @@ def merge_before(state: State, model: Model) -> State:
         ): v
         for key, v in state.items()
     }
+
+
+def timms_own(model: Model) -> bool:
+    """Names that nobody but timm has, or timm's word."""
+    own = model.has(r'blocks\.0\.ls1\.gamma|reg_token|attn_pool|norm_pre')
+    return own or bool(model.said.get('timm'))
 
 
 def of_eva(model: Model) -> bool:
@@ -108,16 +115,13 @@ BEIT_VIT = Dialect(
     rules=(*CORE, *MASK_TOKEN, *BEIT, *HEADS),
     resize=ANTIALIASED,
 )
+# Fine-tuned MAE and DeiT have these names as well, and their code resizes without antialias.
 VIT = Dialect(
     name='timm ViT (or fine-tuned MAE, DeiT)',
     source='huggingface/pytorch-image-models',
     family='vit',
     recognise=lambda model: (
-        model.has(r'blocks\.0\.norm1\.')
-        and (
-            model.has(r'blocks\.0\.ls1\.gamma|reg_token|dist_token|head\.|fc_norm|attn_pool')
-            or bool(model.said.get('timm'))
-        )
+        model.has(r'blocks\.0\.norm1\.') and (timms_own(model) or model.has(SHARED_NAMES))
     ),
     rules=(
         *CORE,
@@ -127,8 +131,13 @@ VIT = Dialect(
         *HEADS,
     ),
     adapt=prefix_positions,
-    resize=ANTIALIASED,
     head_width=64,
+)
+OWN = replace(
+    VIT,
+    name='timm ViT',
+    recognise=lambda model: VIT.recognise(model) and timms_own(model),
+    resize=ANTIALIASED,
 )
 # MAE-Lite's small ViTs, with 12 heads, leave a fine-tuning with these names too.
 FINE_TUNED = replace(

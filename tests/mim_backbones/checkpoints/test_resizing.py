@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from mim_backbones import MIMViT, from_checkpoint, load_pretrained
 from mim_backbones.checkpoints.load import backbone_config
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
+from mim_backbones.checkpoints.source import Content
+from mim_backbones.checkpoints.timm_config import said_by
 
 TINY = {'embed_dim': 32, 'depth': 2, 'num_heads': 2}
 SMALL = dict(embed_dim=32, depth=2, num_heads=2, patch_size=8)
@@ -44,8 +46,9 @@ def test_timm_at_another_size(name: str, size: int) -> None:
     theirs = randomised(timm.create_model(name, img_size=64, **SMALL))
     # A copy of what it was made with, before timm resizes its own table in place.
     state = {key: value.clone() for key, value in theirs.state_dict().items()}
-    at_load, report = from_checkpoint(state, num_heads=2, img_size=size)
-    at_run, _ = from_checkpoint(state, num_heads=2)
+    content = Content(f'timm:{name}', state, said_by(theirs))
+    at_load, report = from_checkpoint(content, img_size=size)
+    at_run, _ = from_checkpoint(content)
     theirs.set_input_size(img_size=(size, size))
     image = torch.randn(1, 3, size, size)
     (expected,) = theirs.forward_intermediates(image, indices=[1], intermediates_only=True)
@@ -54,6 +57,17 @@ def test_timm_at_another_size(name: str, size: int) -> None:
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
     assert report.resizing == 'bicubic, antialiased'
     assert 'positions  bicubic, antialiased' in report.as_text()
+
+
+@pytest.mark.parametrize('head', [{}, {'head.weight': torch.zeros(5, 32)}])
+def test_a_bare_plain_vit_resizes_as_mae_and_as_asked(head: dict) -> None:
+    """Fine-tuned MAE and DeiT have timm's names; their own code has no antialias."""
+    state = {**vit().state_dict(), **head}
+    assert from_checkpoint(state, num_heads=2, img_size=32)[1].resizing.endswith(
+        'without antialias'
+    )
+    _, report = from_checkpoint(state, num_heads=2, img_size=32, antialias=True)
+    assert report.resizing == 'bicubic, antialiased'
 
 
 def test_dino_resizes_as_dino_does() -> None:
