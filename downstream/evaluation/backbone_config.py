@@ -49,6 +49,8 @@ SHARED = {
     'rel_pos_bias', 'decomposed_rel_pos', 'num_registers', 'final_norm', 'cls_token', 'window_size',
 }  # fmt: skip
 UNUSED = {'mask_token', 'fc_norm'}
+# How weights are read from a file, see `load_pretrained`: for `init_cfg`, not for the class.
+LOADING = {'weights', 'grid', 'mode', 'antialias', 'offset'}
 # What a recipe can do without -> parts of its names in a checkpoint.
 PARTS = {
     'rel_pos_bias': ['rel_pos_bias'],
@@ -119,7 +121,8 @@ def fitted(
         config.pop('window_size', None)  # of pre-training, if it had any
     stated = {k: v for k, v in recipe.items() if k in PROTOCOLS | SHARED}
     config |= {k: v for k, v in stated.items() if k != 'init_cfg'}
-    start = {'type': 'Pretrained', **recipe.get('init_cfg', {}), 'checkpoint': checkpoint}
+    own = {k: v for k, v in (recorded.get('init_cfg') or {}).items() if k in LOADING}
+    start = {'type': 'Pretrained', **recipe.get('init_cfg', {}), **own, 'checkpoint': checkpoint}
     dropped = [key for key in PARTS if key in stated and absent(stated, key)]
     left_out = [name for key in dropped if not absent(recorded, key) for name in PARTS[key]]
     if left_out:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from downstream.evaluation.backbone_config import architecture_name
+from downstream.evaluation.backbone_config import LOADING, architecture_name
 from downstream.evaluation.fingerprint import file_digest, tensors_digest
 from downstream.evaluation.job_config import digest, weight_options
 from downstream.results.result import Checkpoint
@@ -124,6 +124,8 @@ def _open(
 ) -> Contestant:
     from_timm = source.startswith(TIMM)
     content = open_source(source if from_timm else Path(source))
+    loading = {key: value for key, value in options.items() if key in LOADING}
+    changes = {key: value for key, value in options.items() if key not in LOADING}
     try:
         backbone = backbone_config(content, **options)
     except CheckpointError as error:
@@ -131,14 +133,16 @@ def _open(
             raise UserError(
                 f'{error}; say it with --backbone KEY=VALUE, or describe it with --arch CONFIG'
             ) from error
-        backbone = {**described, **options}
+        backbone = {**described, **changes}
     if described is not None:
         if content.record is None:
-            backbone = {**described, **options}
+            backbone = {**described, **changes}
         else:
             _refuse_contradiction(content.name, backbone, described)
     # Fitting the weights here finds a file that does not cover its backbone before any training.
-    load_pretrained(_built(backbone, content.name), content)
+    load_pretrained(_built(backbone, content.name), content, **loading)
+    if loading:
+        backbone = {**backbone, 'init_cfg': {'type': 'Pretrained', **loading}}
     checkpoint = (
         Checkpoint(source, tensors_digest(content.tensors))
         if from_timm

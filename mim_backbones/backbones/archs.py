@@ -1,6 +1,7 @@
 """Sizes of the backbones: name -> width, depth, heads, with the source of each row."""
 
-from typing import TypedDict
+from collections.abc import Mapping
+from typing import Any, TypedDict, TypeVar
 
 
 class ViTSize(TypedDict):
@@ -59,17 +60,19 @@ HIERA: dict[str, HieraSize] = {
     'huge': HieraSize(embed_dim=256, depths=(2, 6, 36, 4), num_heads=4),
 }
 
+Size = TypeVar('Size', bound=Mapping[str, Any])
+
 
 def vit_size(arch: str | ViTSize) -> ViTSize:
     """The row of `VIT`, or the given sizes.
 
     Raises:
-        ValueError: no such name, or not the three sizes.
+        ValueError: no such name, or not the three sizes as whole numbers from 1 up.
     """
     if isinstance(arch, str) and arch in VIT:
         return VIT[arch]
     if isinstance(arch, dict) and set(arch) == set(ViTSize.__annotations__):
-        return arch
+        return check_sizes('MIMViT', arch)
     raise ValueError(
         f'MIMViT: arch {arch!r}; known: {", ".join(VIT)}, or a dict of '
         f'{", ".join(ViTSize.__annotations__)}'
@@ -86,7 +89,7 @@ def swin_size(arch: str | SwinSize) -> SwinSize:
         return SWIN[arch]
     if isinstance(arch, dict) and set(arch) == set(SwinSize.__annotations__):
         if len(arch['depths']) == len(arch['num_heads']):
-            return arch
+            return check_sizes('MIMSwin', arch)
         raise ValueError(f'MIMSwin: {len(arch["depths"])} depths, {len(arch["num_heads"])} heads')
     raise ValueError(
         f'MIMSwin: arch {arch!r}; known: {", ".join(SWIN)}, or a dict of '
@@ -104,9 +107,18 @@ def hiera_size(arch: str | HieraSize) -> HieraSize:
         return HIERA[arch]
     if isinstance(arch, dict) and set(arch) == set(HieraSize.__annotations__):
         if len(arch['depths']) == 4:
-            return arch
+            return check_sizes('MIMHiera', arch)
         raise ValueError(f'MIMHiera: depths of {len(arch["depths"])} stages; it has 4')
     raise ValueError(
         f'MIMHiera: arch {arch!r}; known: {", ".join(HIERA)}, or a dict of '
         f'{", ".join(HieraSize.__annotations__)}'
     )
+
+
+def check_sizes(name: str, arch: Size) -> Size:
+    """Itself. Raises ValueError for a size that is no whole number from 1 up."""
+    for key, value in arch.items():
+        for number in value if isinstance(value, list | tuple) else [value]:
+            if type(number) is not int or number < 1:
+                raise ValueError(f'{name}: {key}={value!r}; sizes are whole numbers from 1 up')
+    return arch

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mim_backbones.backbones.archs import hiera_size, swin_size, vit_size
 from mim_backbones.backbones.base import MIMBackbone
@@ -245,7 +246,7 @@ def build(config: dict[str, Any], opened: Opened) -> MIMBackbone:
     """Raises CheckpointError when the class does not take these arguments."""
     try:
         return MODELS.build(config)
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, ArithmeticError) as error:
         why = ' '.join(str(error).split())
         raise CheckpointError(f'checkpoint {opened.model.name}: {why}') from error
 
@@ -275,8 +276,20 @@ def load(
     report = report_of(model, translated, fitted, opened.guesses, how)
     if strict:
         refuse_gaps(report, fitted, translated)
+    refuse_broken(fitted.state, model.name)
     backbone.load_state_dict(fitted.state, strict=False)
     return report
+
+
+def refuse_broken(state: Mapping[str, Tensor], name: str) -> None:
+    """Raises CheckpointError for weights that are not finite."""
+    broken = [key for key, value in state.items() if not torch.isfinite(value).all()]
+    if broken:
+        more = f' and {len(broken) - 1} more' if len(broken) > 1 else ''
+        raise CheckpointError(
+            f'checkpoint {name}: {broken[0]}{more} holds NaN or infinity, as after a training that '
+            'diverged; take an earlier one'
+        )
 
 
 def given(mode: str | None, antialias: bool | None, offset: float | None) -> dict[str, Any]:

@@ -6,11 +6,15 @@ names (DDP, FSDP, `torch.compile`) is taken away. Nothing is interpreted here.
 `timm:NAME` and `timm:NAME@FILE` are a timm model, its names and its own word on heads and size.
 """
 
+import socket
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import numpy as np
 import torch
@@ -28,6 +32,7 @@ TRAINING_STATE = {
     'message_hub', 'callbacks', 'loops', 'rng_state', 'rng', 'meta', 'args', 'config',
 }  # fmt: skip
 DEEPEST = 4
+REACHED_WITHIN = 5.0  # seconds
 TIMM = 'timm:'
 
 
@@ -151,7 +156,8 @@ def create_timm_model(name: str, pretrained: bool) -> Any:
         with torch.device('meta'):
             return timm.create_model(name, pretrained=False)
     try:
-        return timm.create_model(name, pretrained=True)
+        with offline_where_no_network():
+            return timm.create_model(name, pretrained=True)
     except Exception as error:
         # Hub clients raise their own, requests', httpx' and urllib's errors here.
         why = str(error).strip().splitlines()
@@ -159,3 +165,25 @@ def create_timm_model(name: str, pretrained: bool) -> Any:
             f'timm: the weights of {name} cannot be had ({why[0] if why else type(error).__name__}'
             f'); download them and give timm:{name}@FILE'
         ) from error
+
+
+@contextmanager
+def offline_where_no_network() -> Iterator[None]:
+    """Let the hub look into its cache alone when it cannot be reached; else it asks for a minute.
+
+    Behind a proxy, which may reach it, it asks.
+    """
+    from huggingface_hub import constants
+
+    address = urlsplit(constants.ENDPOINT)
+    before = constants.HF_HUB_OFFLINE
+    if not getproxies():
+        try:
+            port = address.port or 443
+            socket.create_connection((address.hostname, port), timeout=REACHED_WITHIN).close()
+        except OSError:
+            constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before

@@ -15,7 +15,7 @@ from mmengine.config import Config
 from torch import Tensor
 
 from mim_backbones.checkpoints.choose import choose_model
-from mim_backbones.checkpoints.load import backbone_config, load_pretrained
+from mim_backbones.checkpoints.load import backbone_config, load_pretrained, refuse_broken
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from mim_backbones.checkpoints.source import Content, Source, open_source
 from mim_backbones.errors import UserError
@@ -174,7 +174,9 @@ def load_weights(model: Method, content: Content, exact: bool) -> list[str]:
         if own[name].shape != wanted[name].shape:
             theirs, ours = (tuple(w.shape) for w in (own[name], wanted[name]))
             raise CheckpointError(f'checkpoint {content.name}: {name} is {theirs}, expected {ours}')
-        with torch.no_grad():
+    refuse_broken({name: own[name] for name in own.keys() & wanted.keys()}, content.name)
+    with torch.no_grad():
+        for name in own.keys() & wanted.keys():
             wanted[name].copy_(own[name])
     token = ['backbone.mask_token'] if 'mask_token' in report.fresh else []
     unneeded = set(model.unneeded)

@@ -47,8 +47,7 @@ def unseen() -> Callable[[dict[str, Any]], dict[str, Any]]:
     def options(golden: dict[str, Any]) -> dict[str, Any]:
         config, state = golden['config'], golden['state_dict']
         tables = any(key.endswith('relative_position_bias_table') for key in state)
-        # Without tables neither heads nor rotary positions, which no model here has, leave a trace.
-        hidden = {} if tables else {'num_heads': config['num_heads'], 'rope': 'none'}
+        hidden = {} if tables else {'num_heads': config['num_heads']}
         return {'norm_eps': config.get('norm_eps', VIT_EPS), **hidden}
 
     return options

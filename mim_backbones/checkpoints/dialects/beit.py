@@ -5,6 +5,8 @@ each. Fine-tuned files of both versions have the same names. Query and value hav
 has none.
 """
 
+from typing import Any
+
 from mim_backbones.checkpoints.choose import Model
 from mim_backbones.checkpoints.dialects.base import Dialect, Ignored
 from mim_backbones.checkpoints.dialects.rules import BEIT, CLASSIFIER, CORE, HEADS, MASK_TOKEN
@@ -20,6 +22,11 @@ RULES = (
 )
 
 
+def options(model: Model) -> dict[str, Any]:
+    """Names of its heads tell it from later ViTs with as many weights, whose positions rotate."""
+    return {'rope': None}
+
+
 def has_blocks(model: Model) -> bool:
     own = model.has(r'blocks\.0\.attn\.(q_bias|relative_position)|rel_pos_bias\.')
     return own and model.has(r'blocks\.0\.norm1\.')
@@ -31,6 +38,7 @@ V2 = Dialect(
     family='vit',
     recognise=lambda model: has_blocks(model) and model.has(r'cls_pt_layers\.'),
     rules=RULES,
+    options=options,
 )
 TOKENIZER = Dialect(
     name='BEiT v2 tokenizer (encoder)',
@@ -38,6 +46,7 @@ TOKENIZER = Dialect(
     family='vit',
     recognise=lambda model: model.prefix.endswith('encoder.') and model.beside(r'(^|\.)quantize\.'),
     rules=RULES,
+    options=options,
 )
 V1 = Dialect(
     name='BEiT',
@@ -47,4 +56,5 @@ V1 = Dialect(
         has_blocks(model) and model.has(r'(.*\.)?relative_position_index|lm_head|fpn1')
     ),
     rules=RULES,
+    options=options,
 )

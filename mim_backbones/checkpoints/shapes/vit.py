@@ -64,7 +64,8 @@ def vit_arguments(state: State, hints: Hints) -> dict[str, Any]:
     if 'patch_embed.proj.bias' not in state:
         config['patch_bias'] = False
     heads = ('num_heads', 'heads')
-    config.update({key: value for key, value in hints.implied.items() if key not in heads})
+    implied = {key: value for key, value in hints.implied.items() if key not in heads}
+    config.update({key: value for key, value in implied.items() if value is not None})
     return config
 
 

@@ -156,3 +156,24 @@ def test_a_broken_file_is_found_at_once(tmp_path, weights, damage):
 def test_names_of_files(tmp_path):
     assert display_name(tmp_path / 'simmim' / 'epoch_16.pth') == 'simmim'
     assert display_name(tmp_path / 'simmim' / 'mae_base.pth') == 'mae_base'
+
+
+def test_how_weights_are_read_goes_along_to_the_training(tmp_path, make_job):
+    """A table of 4 x 6 patches looks like one of 24 in a row; the grid says which."""
+    from downstream.evaluation.backbone_config import fitted
+    from mim_backbones.backbones.vit import MIMViT
+
+    wide = MIMViT({'embed_dim': 48, 'depth': 4, 'num_heads': 3}, img_size=(32, 48), patch_size=8)
+    torch.save({'model': wide.state_dict()}, tmp_path / 'wide.pth')
+    options = {'num_heads': 3, 'grid': (4, 6), 'mode': 'bilinear'}
+    (one,) = open_contestants([str(tmp_path / 'wide.pth')], None, options)
+    assert one.backbone['img_size'] == (32, 48)
+    recipe = make_job('detection').backbone
+    config = fitted(recipe, one.backbone, str(tmp_path / 'wide.pth'))
+    assert config['init_cfg']['grid'] == (4, 6)
+    assert config['init_cfg']['mode'] == 'bilinear'
+    from mim_backbones.registry import MODELS
+
+    model = MODELS.build({**config, 'init_cfg': {**config['init_cfg']}})
+    model.init_weights()
+    assert torch.equal(model.patch_embed.proj.weight, wide.patch_embed.proj.weight)

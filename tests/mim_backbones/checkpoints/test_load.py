@@ -192,3 +192,25 @@ def test_the_report_serialises() -> None:
     text = report.as_text()
     assert '100 % of the backbone covered' in text
     assert 'resized    pos_embed: (1, 17, 32) -> (1, 65, 32)' in text
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+@pytest.mark.parametrize('strict', [True, False])
+def test_weights_that_are_not_finite_are_refused(value: float, strict: bool) -> None:
+    content = pretrained()
+    content['state_dict']['backbone.blocks.1.mlp.fc1.weight'][3, 5] = value
+    backbone = vit()
+    before = backbone.blocks[0].mlp.fc1.weight.clone()
+    with pytest.raises(CheckpointError, match=r'blocks\.1\.mlp\.fc1\.weight holds NaN or infinity'):
+        load_pretrained(backbone, content, strict=strict)
+    assert torch.equal(backbone.blocks[0].mlp.fc1.weight, before)
+    with pytest.raises(CheckpointError, match='diverged'):
+        from_checkpoint(content)
+
+
+@pytest.mark.parametrize('heads', [0, 7, -2, 'x', 1.5, None, [2]])
+def test_heads_that_cannot_be_are_one_line(heads: object) -> None:
+    state = {'head.weight': torch.zeros(2), **vit().state_dict()}
+    with pytest.raises(CheckpointError) as error:
+        from_checkpoint(state, num_heads=heads)
+    assert '\n' not in str(error.value)

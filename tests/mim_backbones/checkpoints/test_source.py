@@ -1,3 +1,6 @@
+import socket
+import time
+
 import pytest
 import timm
 import torch
@@ -39,3 +42,19 @@ def test_unknown_name_and_no_network(monkeypatch) -> None:
     monkeypatch.setattr(timm, 'create_model', offline)
     with pytest.raises(CheckpointError, match=r'cannot be had \(no route to host\).*@FILE'):
         from_checkpoint('timm:vit_tiny_patch16_224')
+
+
+def test_without_a_network_it_says_so_at_once(monkeypatch, tmp_path) -> None:
+    """The hub's client asks again for most of a minute before it gives up."""
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise OSError('no route to host')
+
+    for name in ('http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'all_proxy'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(socket, 'create_connection', unreachable)
+    monkeypatch.setattr('huggingface_hub.constants.HF_HUB_CACHE', str(tmp_path))
+    start = time.monotonic()
+    with pytest.raises(CheckpointError, match=r'cannot be had .*@FILE'):
+        from_checkpoint('timm:vit_tiny_patch16_224')
+    assert time.monotonic() - start < 15
