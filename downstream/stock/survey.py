@@ -16,7 +16,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from downstream.stock.swap import FAMILIES, Map, swapped
+from downstream.stock.swap import FAMILIES, StockMap, swapped
 from downstream.stock.trial import (
     Trial,
     attempt,
@@ -88,7 +88,7 @@ def survey_folder(package: str, folder: str, files: Sequence[Path]) -> list[Row]
     import torch
 
     torch.set_num_threads(1)
-    slots: dict[str, list[Map] | UserError] = {}
+    slots: dict[str, list[StockMap] | UserError] = {}
     built: dict[str, Trial] = {}
     root = config_roots()[package]
     with open(os.devnull, 'w') as nowhere, contextlib.redirect_stderr(nowhere):
@@ -102,7 +102,7 @@ def survey_file(
     name: str,
     file: Path,
     turn: int,
-    slots: dict[str, list[Map] | UserError],
+    slots: dict[str, list[StockMap] | UserError],
     built: dict[str, Trial],
 ) -> Row:
     """One config; `slots` and `built` keep what was found for models like it."""

@@ -19,7 +19,7 @@ import torch.nn as nn
 from mmengine.config import Config
 
 from downstream.stock.meta import META, build_empty, in_scope
-from downstream.stock.swap import PACKAGES, Map, measured_maps
+from downstream.stock.swap import PACKAGES, StockMap, measured_maps
 from mim_backbones.errors import UserError
 from mim_backbones.training.config import open_config
 from mim_backbones.training.preflight import check_layer_decay
@@ -59,8 +59,8 @@ def stock_files(package: str) -> list[Path]:
 
 
 def stock_slot(
-    file: Path, known: dict[str, list[Map] | UserError] | None = None
-) -> tuple[Config, list[Map]]:
+    file: Path, known: dict[str, list[StockMap] | UserError] | None = None
+) -> tuple[Config, list[StockMap]]:
     """A stock config and the maps of the backbone in its one slot.
 
     Args:
