@@ -126,7 +126,7 @@ def vit_lines(cfg: Config, family: Family, maps: Sequence[StockMap]) -> dict[str
             'type': 'mim_backbones.BlockPyramid', 'in_channels': width, 'strides': strides,
         }  # fmt: skip
         if neck is None:
-            lines['neck'] = resample
+            lines['neck'] = {**({'_delete_': True} if 'neck' in cfg.model else {}), **resample}
         else:
             first, *rest = neck if isinstance(neck, list) else [neck]
             follow = {**first, **dict(read_neck(first, maps, [width] * len(maps)))}
@@ -204,10 +204,11 @@ def read_head(
 
 
 def like(given: Any, maps: Sequence[StockMap], channels: Sequence[int]) -> Any:
-    """Our channels in the place of `given`: by position in a list of all, else by the width."""
+    """Our channels in the place of `given`: by the width (YOLO's neck counts from the last map);
+    by position in a list that has widths no map has."""
     ours = {one.channels: width for one, width in zip(maps, channels, strict=True)}
     if isinstance(given, Sequence):
-        if len(given) == len(channels):
+        if len(given) == len(channels) and (len(ours) < len(maps) or not set(given) <= set(ours)):
             return list(channels)
         return [ours.get(width, width) for width in given]
     return ours.get(given, given)

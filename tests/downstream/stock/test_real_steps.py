@@ -94,7 +94,8 @@ def step_and_validate(
     file = config_roots()[package] / f'{name}.py'
     stock, maps = stock_slot(file)
     cfg = swapped_config(swapped(file, stock, family, maps))
-    narrow({key: part for key, part in cfg.model.items() if key != 'backbone'})
+    if 'decoder' not in cfg.model:  # heads of query detectors are 256 wide by default
+        narrow({key: part for key, part in cfg.model.items() if key != 'backbone'})
     one_step(cfg, package, world)
     cfg.visualizer.name = folder.name  # a visualizer of one name is made once in a process
     cfg.dump(folder / 'small.py')
