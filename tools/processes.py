@@ -1,4 +1,4 @@
-"""torchrun that ends as its processes do: exit code 2, and no traceback of its own, where theirs is.
+"""torchrun that ends as its processes do: with 2 and no traceback of its own where they do.
 
 Called by dist_train.sh and dist_test.sh with torchrun's arguments.
 """

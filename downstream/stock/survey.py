@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -16,7 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from downstream.stock.swap import FAMILIES, Map, swapped
+from downstream.stock.swap import FAMILIES, StockMap, swapped
 from downstream.stock.trial import (
     Trial,
     attempt,
@@ -88,7 +89,7 @@ def survey_folder(package: str, folder: str, files: Sequence[Path]) -> list[Row]
     import torch
 
     torch.set_num_threads(1)
-    slots: dict[str, list[Map] | UserError] = {}
+    slots: dict[str, list[StockMap] | UserError] = {}
     built: dict[str, Trial] = {}
     root = config_roots()[package]
     with open(os.devnull, 'w') as nowhere, contextlib.redirect_stderr(nowhere):
@@ -102,7 +103,7 @@ def survey_file(
     name: str,
     file: Path,
     turn: int,
-    slots: dict[str, list[Map] | UserError],
+    slots: dict[str, list[StockMap] | UserError],
     built: dict[str, Trial],
 ) -> Row:
     """One config; `slots` and `built` keep what was found for models like it."""
@@ -138,7 +139,9 @@ def shape_of(node: Any) -> Any:
 
 
 def one_line(text: str) -> str:
-    return ' '.join(text.split())[:160]
+    """Without the places of files, which are this machine's."""
+    text = re.sub(r'^config \S+: ', '', ' '.join(text.split()))
+    return re.sub(r'/\S*/(?=[\w.-]+)', '', text)[:120]
 
 
 def as_markdown(rows: Iterable[Row], versions: str) -> str:
@@ -164,7 +167,7 @@ def as_markdown(rows: Iterable[Row], versions: str) -> str:
         taking = [row for row in members if not row.no_slot]
         taken = [sum(not row.trials[name].step for row in taking) for name in names]
         why = {row.no_slot for row in members if row.no_slot}
-        why |= {t.why for row in taking for t in row.trials.values() if t.step}
+        why |= {one_line(t.why) for row in taking for t in row.trials.values() if t.step}
         marks = sorted(reasons.setdefault(reason, len(reasons) + 1) for reason in why)
         cells = [f'{group} ({len(members)})', len(taking), *taken, ', '.join(map(str, marks))]
         text += f'| {" | ".join(map(str, cells))} |\n'

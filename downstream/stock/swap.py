@@ -34,7 +34,7 @@ CHANNELS = ('in_channels', 'embed_dim')
 
 
 @dataclass(frozen=True)
-class Map:
+class StockMap:
     """What a backbone gives: channels and stride in pixels."""
 
     channels: int
@@ -52,7 +52,7 @@ class Family:
 FAMILIES = (Family('vit', 'base'), Family('swin', 'tiny'), Family('hiera', 'tiny'))
 
 
-def swapped(stock: Path, cfg: Config, family: Family, maps: Sequence[Map]) -> str:
+def swapped(stock: Path, cfg: Config, family: Family, maps: Sequence[StockMap]) -> str:
     """The text of a child config.
 
     Args:
@@ -78,7 +78,7 @@ def swapped(stock: Path, cfg: Config, family: Family, maps: Sequence[Map]) -> st
     return text
 
 
-def stage_lines(cfg: Config, family: Family, maps: Sequence[Map]) -> dict[str, Any]:
+def stage_lines(cfg: Config, family: Family, maps: Sequence[StockMap]) -> dict[str, Any]:
     """Swin, Hiera: the stages in the place of the stock backbone's, with their widths."""
     table = SWIN if family.name == 'swin' else HIERA
     size = table[family.arch] if isinstance(family.arch, str) else family.arch
@@ -89,10 +89,15 @@ def stage_lines(cfg: Config, family: Family, maps: Sequence[Map]) -> dict[str, A
         '_delete_': True, 'type': f'mim_backbones.{kind}', 'arch': family.arch,
         'out_indices': stages,
     }  # fmt: skip
-    return {'backbone': backbone, **readers(cfg.model, maps, channels)}
+    model = dict(cfg.model)
+    neck = model.get('neck')
+    if isinstance(neck, Mapping) and 'embed_dim' in neck:  # a pyramid out of one width: not needed
+        model['neck'] = None
+        return {'backbone': backbone, 'neck': None, **readers(model, maps, channels)}
+    return {'backbone': backbone, **readers(model, maps, channels)}
 
 
-def vit_lines(cfg: Config, family: Family, maps: Sequence[Map]) -> dict[str, Any]:
+def vit_lines(cfg: Config, family: Family, maps: Sequence[StockMap]) -> dict[str, Any]:
     """MIMViT: a map for each that is read, resampled to its stride."""
     size = VIT[family.arch] if isinstance(family.arch, str) else family.arch
     width, depth, neck = size['embed_dim'], size['depth'], cfg.model.get('neck')
@@ -121,7 +126,7 @@ def vit_lines(cfg: Config, family: Family, maps: Sequence[Map]) -> dict[str, Any
             'type': 'mim_backbones.BlockPyramid', 'in_channels': width, 'strides': strides,
         }  # fmt: skip
         if neck is None:
-            lines['neck'] = resample
+            lines['neck'] = {**({'_delete_': True} if 'neck' in cfg.model else {}), **resample}
         else:
             first, *rest = neck if isinstance(neck, list) else [neck]
             follow = {**first, **dict(read_neck(first, maps, [width] * len(maps)))}
@@ -129,9 +134,10 @@ def vit_lines(cfg: Config, family: Family, maps: Sequence[Map]) -> dict[str, Any
     return {'backbone': backbone, **lines}
 
 
-def stages_like(maps: Sequence[Map]) -> list[int]:
+def stages_like(maps: Sequence[StockMap]) -> list[int]:
     """The stage for each stock map: all four in order, else the nearest stride's."""
-    if len(maps) == len(STRIDES) and maps[0].stride <= STRIDES[0]:
+    plain = len({one.stride for one in maps}) == 1  # a ViT's blocks
+    if len(maps) == len(STRIDES) and (plain or maps[0].stride <= STRIDES[0]):
         return [0, 1, 2, 3]
     return [
         min(range(4), key=lambda stage: abs(STRIDES[stage].bit_length() - one.stride.bit_length()))
@@ -140,7 +146,7 @@ def stages_like(maps: Sequence[Map]) -> list[int]:
 
 
 def readers(
-    model: Mapping[str, Any], maps: Sequence[Map], channels: Sequence[int]
+    model: Mapping[str, Any], maps: Sequence[StockMap], channels: Sequence[int]
 ) -> dict[str, Any]:
     """What changes in whoever reads the backbone's maps.
 
@@ -164,14 +170,14 @@ def readers(
 
 
 def read_neck(
-    neck: Mapping[str, Any], maps: Sequence[Map], channels: Sequence[int]
+    neck: Mapping[str, Any], maps: Sequence[StockMap], channels: Sequence[int]
 ) -> dict[str, Any]:
     key = next((key for key in CHANNELS if key in neck), None)
     return {key: like(neck[key], maps, channels)} if key else {}
 
 
 def read_head(
-    head: Mapping[str, Any], maps: Sequence[Map], channels: Sequence[int]
+    head: Mapping[str, Any], maps: Sequence[StockMap], channels: Sequence[int]
 ) -> dict[str, Any]:
     """mmseg's heads say which maps they read (`in_index`); some hold the head that does."""
     inner = {
@@ -197,17 +203,18 @@ def read_head(
     return changed
 
 
-def like(given: Any, maps: Sequence[Map], channels: Sequence[int]) -> Any:
-    """Our channels in the place of `given`: by position in a list of all, else by the width."""
+def like(given: Any, maps: Sequence[StockMap], channels: Sequence[int]) -> Any:
+    """Our channels in the place of `given`: by the width (YOLO's neck counts from the last map);
+    by position in a list that has widths no map has."""
     ours = {one.channels: width for one, width in zip(maps, channels, strict=True)}
     if isinstance(given, Sequence):
-        if len(given) == len(channels):
+        if len(given) == len(channels) and (len(ours) < len(maps) or not set(given) <= set(ours)):
             return list(channels)
         return [ours.get(width, width) for width in given]
     return ours.get(given, given)
 
 
-def measured_maps(cfg: Config) -> list[Map]:
+def measured_maps(cfg: Config) -> list[StockMap]:
     """The maps of a config's own backbone, measured on the meta device.
 
     Raises:
@@ -230,7 +237,7 @@ def measured_maps(cfg: Config) -> list[Map]:
     found = [found] if isinstance(found, torch.Tensor) else list(found)
     if not all(isinstance(one, torch.Tensor) and one.ndim == 4 for one in found):
         raise UserError(f'{backbone.type} gives more than maps (tokens, branches)')
-    return [Map(one.shape[1], size // max(1, one.shape[-1])) for one in found]
+    return [StockMap(one.shape[1], size // max(1, one.shape[-1])) for one in found]
 
 
 def literal(node: Any) -> str:

@@ -9,6 +9,7 @@ forward   an image goes through it, as far as shapes tell: the model on the meta
 import copy
 import inspect
 import tempfile
+import traceback
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,13 +20,14 @@ import torch.nn as nn
 from mmengine.config import Config
 
 from downstream.stock.meta import META, build_empty, in_scope
-from downstream.stock.swap import PACKAGES, Map, measured_maps
+from downstream.stock.swap import PACKAGES, StockMap, measured_maps
 from mim_backbones.errors import UserError
 from mim_backbones.training.config import open_config
 from mim_backbones.training.preflight import check_layer_decay
 from mim_backbones.training.unread_keys import check_config
 
 SIDE = 128
+FORWARDLESS = nn.Module.forward  # heads that only predict and only have losses
 # What the meta device cannot say: it holds no values.
 NO_VALUES = ('meta tensor', "'meta' device", 'Meta backend', 'data-dependent', 'meta registration')
 
@@ -59,8 +61,8 @@ def stock_files(package: str) -> list[Path]:
 
 
 def stock_slot(
-    file: Path, known: dict[str, list[Map] | UserError] | None = None
-) -> tuple[Config, list[Map]]:
+    file: Path, known: dict[str, list[StockMap] | UserError] | None = None
+) -> tuple[Config, list[StockMap]]:
     """A stock config and the maps of the backbone in its one slot.
 
     Args:
@@ -110,8 +112,17 @@ def attempt(cfg: Config) -> Trial:
         step = 'forward'
         run_empty(cfg, model)
     except Exception as error:  # foreign code refuses in every way there is
-        return Trial(step, ' '.join(f'{type(error).__name__}: {error}'.split())[:160])
+        return Trial(step, reason(error))
     return Trial()
+
+
+def reason(error: Exception) -> str:
+    """One line; what is asserted stands for an assertion without words."""
+    text = ' '.join(str(error).split())
+    if not text:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        text = f'{frame.name}: {frame.line}'
+    return f'{type(error).__name__}: {text}'[:160]
 
 
 def run_empty(cfg: Config, model: nn.Module) -> None:
@@ -124,7 +135,7 @@ def run_empty(cfg: Config, model: nn.Module) -> None:
         image = torch.zeros(2, 3, SIDE, SIDE)
         maps = model.extract_feat(image)
         for head in heads_of(model):
-            if takes_maps_alone(head):
+            if type(head).forward is not FORWARDLESS and takes_maps_alone(head):
                 try:
                     head(maps)
                 except (NotImplementedError, RuntimeError) as error:
@@ -140,7 +151,10 @@ def takes_maps_alone(head: nn.Module) -> bool:
 
 def heads_of(model: nn.Module) -> Iterator[nn.Module]:
     """Whatever reads all maps, a detector's second stage left out."""
-    for name in ('decode_head', 'auxiliary_head', 'rpn_head', 'bbox_head', 'mask_head'):
+    names = ['decode_head', 'auxiliary_head', 'rpn_head', 'mask_head']
+    if not hasattr(model, 'decoder'):  # whose head reads queries
+        names.append('bbox_head')
+    for name in names:
         head = getattr(model, name, None)
         if isinstance(head, nn.ModuleList):
             yield from list(head)[:1]  # the next ones read the one before

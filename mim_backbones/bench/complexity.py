@@ -29,7 +29,7 @@ class _Features(nn.Module):
         self.model = model
 
     def forward(self, image: torch.Tensor) -> Any:
-        return self.model.extract_feat(image)
+        return self.model.extract_feat(image)  # type: ignore[operator]
 
 
 def complexity(cfg: Config, shape: Sequence[int] | None = None) -> str:

@@ -242,7 +242,7 @@ def finder(scope: str) -> Callable[[str], tuple[Any, ...]]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """mmengine warns of each registry that a package lacks; mm packages say what they go without."""
+    """mmengine warns of registries that a package lacks; mm packages say what they go without."""
     logging.disable(logging.WARNING)
     try:
         with redirect_stdout(io.StringIO()):

@@ -1,4 +1,4 @@
-"""Twenty stock configs with our backbones take a step and validate, on pictures, as the command does.
+"""Twenty stock configs with our backbones take a step and validate, on pictures.
 
 Only widths of models change, not what happens to pictures: a detector's are 800 px high here too.
 """
@@ -90,11 +90,12 @@ def one_step(cfg: Config, package: str, world: Path) -> None:
 def step_and_validate(
     package: str, name: str, family: Family, world: Path, folder: Path
 ) -> list[dict[str, float]]:
-    """What a run of the swapped config logs; the config that is run was dumped, as mmengine does."""
+    """What a run of the swapped config logs; what is run was dumped, as mmengine does."""
     file = config_roots()[package] / f'{name}.py'
     stock, maps = stock_slot(file)
     cfg = swapped_config(swapped(file, stock, family, maps))
-    narrow({key: part for key, part in cfg.model.items() if key != 'backbone'})
+    if 'decoder' not in cfg.model:  # heads of query detectors are 256 wide by default
+        narrow({key: part for key, part in cfg.model.items() if key != 'backbone'})
     one_step(cfg, package, world)
     cfg.visualizer.name = folder.name  # a visualizer of one name is made once in a process
     cfg.dump(folder / 'small.py')

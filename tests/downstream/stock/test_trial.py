@@ -3,10 +3,10 @@
 import pytest
 
 from downstream.stock.survey import as_markdown, survey
-from downstream.stock.swap import FAMILIES, Map, literal, stages_like, swapped
+from downstream.stock.swap import FAMILIES, StockMap, literal, stages_like, swapped
 from downstream.stock.trial import attempt, config_roots, stock_slot, swapped_config
 
-# One of each way a backbone is read: neck, list of necks, heads, one map, dilated maps, a plain ViT.
+# Each way a backbone is read: neck, list of necks, heads, one map, dilated maps, a plain ViT.
 KINDS = [
     'mmdet/retinanet/retinanet_r50_fpn_1x_coco',
     'mmdet/libra_rcnn/libra-faster-rcnn_r50_fpn_1x_coco',
@@ -30,10 +30,10 @@ def test_each_family_goes_in(name: str) -> None:
 
 
 def test_stages_follow_the_stock_maps() -> None:
-    dilated = [Map(256, 4), Map(512, 8), Map(1024, 8), Map(2048, 8)]
+    dilated = [StockMap(256, 4), StockMap(512, 8), StockMap(1024, 8), StockMap(2048, 8)]
     assert stages_like(dilated) == [0, 1, 2, 3]
-    assert stages_like([Map(512, 8), Map(1024, 16), Map(2048, 32)]) == [1, 2, 3]
-    assert stages_like([Map(2048, 32)]) == [3]
+    assert stages_like([StockMap(512, 8), StockMap(1024, 16), StockMap(2048, 32)]) == [1, 2, 3]
+    assert stages_like([StockMap(2048, 32)]) == [3]
 
 
 def test_values_are_written_as_configs_have_them() -> None:

@@ -36,7 +36,7 @@ def test_data_of_pretraining_may_be_a_folder_of_images(world: Path, tmp_path: Pa
     for source in (world, images):
         cfg = changed('simmim_demo', data=str(source))
         assert cfg.train_dataloader.dataset.root == str(images.resolve())
-    with pytest.raises(UserError, match='neither a data.yaml nor images'):
+    with pytest.raises(UserError, match=r'neither a data\.yaml nor images'):
         changed('simmim_demo', data=str(tmp_path))
     with pytest.raises(UserError, match='names no detection data'):
         changed(DETECTOR, data=str(images))
@@ -48,7 +48,7 @@ def test_amp_is_bf16_where_the_recipe_chooses_its_precision() -> None:
 
 def test_auto_scale_lr_wants_the_batch_of_the_rate() -> None:
     assert changed('simmim', auto_scale_lr=True).auto_scale_lr.enable
-    with pytest.raises(UserError, match='no auto_scale_lr.base_batch_size'):
+    with pytest.raises(UserError, match=r'no auto_scale_lr\.base_batch_size'):
         changed(SEGMENTER, auto_scale_lr=True)
 
 
