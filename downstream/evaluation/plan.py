@@ -20,6 +20,7 @@ from downstream.task import find_task, tasks
 from mim_backbones.console.processes import cores
 from mim_backbones.data_spec import DataSpec, require
 from mim_backbones.errors import UserError
+from mim_backbones.training.preflight import check_counts
 from mim_backbones.training.unread_keys import check_config
 
 
@@ -97,6 +98,7 @@ def plan_jobs(request: Request, contestants: Sequence[Contestant], spec: DataSpe
             )
             cfg = fitted(job, spec)
             check_config(cfg, request.options)
+            check_counts(cfg, ('train', 'test'))
             if recipe.path not in protocols:
                 protocols[recipe.path] = protocol_of(job, spec)
             job = replace(job, identity=identity_of(job, cfg, protocols[recipe.path]))

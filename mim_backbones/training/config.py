@@ -12,12 +12,31 @@ from typing import Any
 
 import yaml
 from mmengine.config import Config
+from mmengine.fileio import YamlHandler, register_handler
 
 from mim_backbones.console.recipes import VARIABLE, recipes_root
 from mim_backbones.errors import UserError
 from mim_backbones.training.unread_keys import check_config
 
 MODULE = re.compile(r'[A-Za-z_]\w*(\.[A-Za-z_]\w*)*')
+
+
+class PlainLoader(yaml.SafeLoader):
+    """Texts, numbers, lists and mappings, and the tuples that mmengine writes."""
+
+
+PlainLoader.add_constructor(
+    'tag:yaml.org,2002:python/tuple',
+    lambda loader, node: tuple(loader.construct_sequence(node, deep=True)),  # type: ignore
+)
+
+
+@register_handler(['yaml', 'yml'])
+class PlainYaml(YamlHandler):
+    """mmengine's reader of YAML, which makes any Python object a tag asks for, kept to data."""
+
+    def load_from_fileobj(self, file: Any, **options: Any) -> Any:
+        return yaml.load(file, Loader=PlainLoader)
 
 
 def read_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from downstream.commands.eval import evaluate
@@ -117,7 +118,9 @@ def test_boxes_without_masks_give_box_ap_and_it_is_said(world, weights, tmp_path
     assert mimbench(weights, *words).stderr.count('already there') == 1
 
 
-@pytest.mark.parametrize('damage', ['missing', 'truncated', 'data', 'layout', 'out', 'tier'])
+@pytest.mark.parametrize(
+    'damage', ['missing', 'truncated', 'broken', 'data', 'layout', 'out', 'tier', 'steps', 'batch']
+)
 def test_bad_input_is_one_line_before_anything_is_trained(world, weights, tmp_path, damage):
     out = tmp_path / 'results'
     words = {'ckpt': weights, 'data': world, 'out': out, 'tier': 'smoke'}
@@ -126,6 +129,11 @@ def test_bad_input_is_one_line_before_anything_is_trained(world, weights, tmp_pa
     if damage == 'truncated':
         words['ckpt'] = tmp_path / 'cut.pth'
         words['ckpt'].write_bytes(Path(weights).read_bytes()[:3000])
+    if damage == 'broken':
+        words['ckpt'] = tmp_path / 'nan.pth'
+        content = torch.load(weights, weights_only=True)
+        content['state_dict']['backbone.norm.weight'][3] = float('nan')
+        torch.save(content, words['ckpt'])
     if damage == 'data':
         words['data'] = tmp_path / 'none.yaml'
     if damage == 'layout':
@@ -138,12 +146,15 @@ def test_bad_input_is_one_line_before_anything_is_trained(world, weights, tmp_pa
     found = CliRunner().invoke(
         evaluate,
         [str(words['ckpt']), '--data', str(words['data']), '--out', str(words['out']),
-         '--tasks', 'detection', '--tier', words['tier']],
+         '--tasks', 'detection', '--tier', words['tier'],
+         *{'steps': ['--cfg-options', 'train_cfg.max_iters=0'],
+           'batch': ['--cfg-options', 'train_dataloader.batch_size=0']}.get(damage, [])],
     )  # fmt: skip
     assert isinstance(found.exception, UserError), found.output
     assert '\n' not in str(found.exception)
     named = {'missing': 'none.pth', 'truncated': 'cut.pth', 'data': 'none.yaml',
-             'layout': 'gone', 'out': 'results', 'tier': "tier 'proxy'"}  # fmt: skip
+             'layout': 'gone', 'out': 'results', 'tier': "tier 'proxy'", 'broken': 'NaN',
+             'steps': 'max_iters=0', 'batch': 'batch_size=0'}  # fmt: skip
     assert named[damage] in str(found.exception)
     assert not (out / 'logs').exists()
 

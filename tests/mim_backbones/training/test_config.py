@@ -8,6 +8,7 @@ from mim_backbones.training.config import (
     custom_imports_of,
     import_recorded,
     merged,
+    open_config,
     read_config,
 )
 from mim_backbones.training.launch import build_runner
@@ -140,3 +141,24 @@ def test_merging_leaves_the_options_as_they_are() -> None:
     for _ in range(2):  # `mimbench eval` fits one recipe several times with the same options
         cfg = merged(Config({'model': {'neck': {'type': 'Old', 'width': 3}}}), options)
         assert cfg.model.neck == {'type': 'FPN'}
+
+
+def test_a_yaml_config_is_data_and_what_mmengine_dumps(tmp_path) -> None:
+    Config({'a': (1, (2, 'x')), 'b': {'c': None}}).dump(tmp_path / 'plain.yaml')
+    assert 'python/tuple' in (tmp_path / 'plain.yaml').read_text()
+    assert open_config(tmp_path / 'plain.yaml').to_dict() == {'a': (1, (2, 'x')), 'b': {'c': None}}
+
+
+@pytest.mark.parametrize('ending', ['yml', 'yaml'])
+@pytest.mark.parametrize(
+    'tag', ['object/apply:os.system ["touch ran"]', 'name:os.system', 'object:os.system {}']
+)
+def test_a_yaml_config_runs_nothing(tmp_path, monkeypatch, ending: str, tag: str) -> None:
+    """Neither by itself nor as the base of another."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / f'a.{ending}').write_text(f'x: !!python/{tag}\n')
+    (tmp_path / 'b.py').write_text(f"_base_ = './a.{ending}'\n")
+    for name in (f'a.{ending}', 'b.py'):
+        with pytest.raises(UserError, match='could not determine a constructor'):
+            open_config(tmp_path / name)
+    assert not (tmp_path / 'ran').exists()
