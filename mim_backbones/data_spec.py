@@ -84,7 +84,10 @@ def load_data_spec(path: str | Path) -> DataSpec:
     path = Path(path)
     if path.is_dir() and not (path / 'data.yaml').is_file():
         if not any(file.suffix.lower() in IMAGES for file in path.rglob('*')):
-            raise UserError(f'data folder {path} has neither a data.yaml nor images')
+            raise UserError(
+                f'data folder {path} has neither a data.yaml nor images; '
+                '`mimbench synth OUT` writes OUT/data.yaml'
+            )
         return DataSpec(path, {PRETRAIN: PretrainData(path.resolve())})
     if path.is_dir():
         path = path / 'data.yaml'

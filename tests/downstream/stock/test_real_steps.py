@@ -68,7 +68,7 @@ def narrow(node: Any) -> None:
             narrow(value)
 
 
-def one_step(cfg: Config, package: str, world: Path) -> None:
+def one_step(cfg: Config, package: str, world: Path, folder: Path) -> None:
     """One step and one validation on the synthetic world, laid out as COCO and ADE20K are."""
     loop = {'type': 'IterBasedTrainLoop', 'max_iters': 1, 'val_interval': 1}
     cfg.merge_from_dict({'train_cfg': {'_delete_': True, **loop}, 'log_processor.by_epoch': False})
@@ -80,11 +80,21 @@ def one_step(cfg: Config, package: str, world: Path) -> None:
         loader.dataset.indices = 2
     cfg.train_dataloader.batch_size = 2
     if package == 'mmdet':
-        annotations = json.loads((root / 'annotations/instances_train2017.json').read_text())
-        classes = tuple(category['name'] for category in annotations['categories'])
-        for loader in (cfg.train_dataloader, cfg.val_dataloader):
-            loader.dataset.metainfo = {'classes': classes}
-        cfg.val_evaluator.ann_file = str(root / 'annotations/instances_val2017.json')
+        for split, loader in (('train', cfg.train_dataloader), ('val', cfg.val_dataloader)):
+            loader.dataset.ann_file = str(with_80_classes(root, split, folder))
+        cfg.val_evaluator.ann_file = cfg.val_dataloader.dataset.ann_file
+
+
+def with_80_classes(root: Path, split: str, folder: Path) -> Path:
+    """The world's annotations under COCO's class names, which stock heads are made for."""
+    from mmdet.datasets import CocoDataset
+
+    content = json.loads((root / f'annotations/instances_{split}2017.json').read_text())
+    names = CocoDataset.METAINFO['classes']
+    content['categories'] = [{'id': i, 'name': name} for i, name in enumerate(names, 1)]
+    file = folder / f'{split}.json'
+    file.write_text(json.dumps(content))
+    return file
 
 
 def step_and_validate(
@@ -96,7 +106,7 @@ def step_and_validate(
     cfg = swapped_config(swapped(file, stock, family, maps))
     if 'decoder' not in cfg.model:  # heads of query detectors are 256 wide by default
         narrow({key: part for key, part in cfg.model.items() if key != 'backbone'})
-    one_step(cfg, package, world)
+    one_step(cfg, package, world, folder)
     cfg.visualizer.name = folder.name  # a visualizer of one name is made once in a process
     cfg.dump(folder / 'small.py')
     train(str(folder / 'small.py'), work_dir=str(folder / 'run'))
