@@ -21,7 +21,7 @@ from mim_backbones.training.unread_keys import check_config
 MODULE = re.compile(r'[A-Za-z_]\w*(\.[A-Za-z_]\w*)*')
 
 
-class PlainLoader(yaml.SafeLoader):
+class PlainLoader(getattr(yaml, 'CSafeLoader', yaml.SafeLoader)):  # type: ignore[misc]
     """Texts, numbers, lists and mappings, and the tuples that mmengine writes."""
 
 

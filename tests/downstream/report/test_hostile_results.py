@@ -2,9 +2,11 @@
 
 import json
 import shutil
+import struct
 import subprocess
 import sys
 import zipfile
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -148,7 +150,11 @@ def test_a_picture_is_a_picture(tmp_path):
     path.write_bytes(b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nquit\n')
     with pytest.raises(UserError, match='not a picture'):
         read_picture(path, 'x')
-    Image.new('1', (60_000, 60_000)).save(path)
+    Image.new('L', (1, 1)).save(path)
+    content = bytearray(path.read_bytes())
+    content[16:24] = struct.pack('>II', 60_000, 60_000)  # a head that claims more
+    content[29:33] = struct.pack('>I', zlib.crc32(content[12:29]))
+    path.write_bytes(content)
     with pytest.raises(UserError, match='not a picture'):
         read_picture(path, 'x')
 
