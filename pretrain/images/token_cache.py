@@ -109,9 +109,7 @@ def tokenize_images(
             try:
                 ids = tokens(image).to('cpu', torch.int32).numpy()
             except ValueError as error:
-                raise UserError(
-                    f'the tokenizer cannot take images of {size} px: {error}'
-                ) from error
+                raise UserError(f'the tokenizer cannot take {size} px: {error}') from error
             rows |= zip(views, ids, strict=True)
         done(len(chosen))
     if not rows:

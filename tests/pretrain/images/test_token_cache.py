@@ -124,7 +124,7 @@ def test_the_command_says_in_json_what_it_wrote(images, tokenizer, tmp_path) -> 
 
 def test_a_view_the_tokenizer_cannot_take_is_one_line(images, tokenizer, tmp_path) -> None:
     words = [str(tokenizer), str(images), '--out', str(tmp_path / 'a.npz'), '--token-size', '63']
-    with pytest.raises(UserError, match='the tokenizer cannot take .*63') as caught:
+    with pytest.raises(UserError, match=r'the tokenizer cannot take .*63') as caught:
         CliRunner().invoke(tokenize, words, catch_exceptions=False)
     assert '\n' not in str(caught.value)
     assert not (tmp_path / 'a.npz').exists()
