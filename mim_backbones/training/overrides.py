@@ -8,6 +8,7 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from mim_backbones.console.options import warn
 from mim_backbones.console.plugins import load_plugin, plugins
 from mim_backbones.data_spec import PRETRAIN, TASKS, load_data_spec, require
 from mim_backbones.errors import UserError
@@ -32,7 +33,8 @@ def use_data(cfg: Config, source: str) -> None:
     """Train and test on the data that a YAML (or the folder it is in) names.
 
     Raises:
-        UserError: the YAML lacks the data of this config, or nothing knows where they go.
+        UserError: the YAML lacks the data of this config, they cannot be used, or nothing knows
+            where they go.
     """
     word = (cfg.get('protocol') or {}).get('task')
     if word is None:
@@ -47,7 +49,10 @@ def use_data(cfg: Config, source: str) -> None:
     task = load_plugin(points[word]) if word in points else None
     if getattr(task, 'fit_data', None) is None:
         raise UserError(f'--data: no installed task {word!r} takes data; use --cfg-options')
-    task.fit_data(cfg, require(load_data_spec(source), word))
+    section = require(load_data_spec(source), word)
+    for note in getattr(task.describe(section), 'notes', ()):  # refuses data that are broken
+        warn(note)
+    task.fit_data(cfg, section)
 
 
 def use_amp(cfg: Config) -> None:

@@ -1,5 +1,7 @@
 """OpenMMLab's habits: what the options of the commands change, and what they refuse."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,24 @@ def test_data_of_a_downstream_recipe(recipe: str, world: Path) -> None:
         dataset = cfg[f'{split}_dataloader'].dataset
         dataset = dataset.get('dataset', dataset)
         assert str(dataset.get('data_root', dataset.get('root'))).startswith(str(world))
+
+
+def test_broken_data_are_refused_before_the_training(world: Path, tmp_path: Path, capsys) -> None:
+    shutil.copytree(world / 'coco', tmp_path / 'coco')
+    (tmp_path / 'data.yaml').write_text('detection: {root: coco}\n')
+    file = tmp_path / 'coco' / 'annotations' / 'instances_val2017.json'
+    content = json.loads(file.read_text())
+    for annotation in content['annotations']:
+        del annotation['segmentation']
+    file.write_text(json.dumps(content))
+    cfg = changed(DETECTOR, data=str(tmp_path))
+    assert 'boxes alone are trained and scored' in capsys.readouterr().err
+    assert 'mask_head' not in cfg.model.roi_head
+    for annotation in content['annotations']:
+        annotation['bbox'] = [0, 0, 0, 0]
+    file.write_text(json.dumps(content))
+    with pytest.raises(UserError, match='none of its .* boxes can be used'):
+        changed(DETECTOR, data=str(tmp_path))
 
 
 def test_data_of_pretraining_may_be_a_folder_of_images(world: Path, tmp_path: Path) -> None:
