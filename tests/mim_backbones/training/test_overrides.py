@@ -47,7 +47,7 @@ def test_broken_data_are_refused_before_the_training(world: Path, tmp_path: Path
     for annotation in content['annotations']:
         annotation['bbox'] = [0, 0, 0, 0]
     file.write_text(json.dumps(content))
-    with pytest.raises(UserError, match='none of its .* boxes can be used'):
+    with pytest.raises(UserError, match=r'none of its .* boxes can be used'):
         changed(DETECTOR, data=str(tmp_path))
 
 
