@@ -5,11 +5,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-import torch.nn as nn
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from downstream.task import Evaluation
+from mim_backbones.training.distributed import undistributed
 from mim_backbones.training.precision import autocast
 
 SHOWN = 4
@@ -40,7 +39,7 @@ def fast_features(runner: Runner, method: str = 'extract_feat') -> Iterator[None
     bits, detections tie, and their order decides AP. From outside autocast does not reach a model:
     mmengine's loops turn it off.
     """
-    model: nn.Module = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = undistributed(runner.model)
     device = next(model.parameters()).device.type
     plain = getattr(model, method)
 

@@ -48,10 +48,9 @@ def run(job: Job, folder: Path) -> None:
 
     from mmengine.config import Config
     from mmengine.dist import is_main_process
-    from mmengine.model import is_model_wrapper
 
     from downstream.evaluation.progress import Progress, ProgressFile
-    from mim_backbones.training.distributed import leave_together
+    from mim_backbones.training.distributed import leave_together, undistributed
     from mim_backbones.training.launch import build_errors_in_one_line, build_runner
 
     config = folder / CONFIG
@@ -64,8 +63,7 @@ def run(job: Job, folder: Path) -> None:
     with build_errors_in_one_line(str(config)):
         runner.train()
     trained = time.monotonic()
-    if is_model_wrapper(runner.model):  # each process scores its share by itself
-        runner.model = runner.model.module
+    runner.model = undistributed(runner.model)  # each process scores its share by itself
     evaluation = find_task(job.task).run(runner, progress)
     done = time.monotonic()
     if is_main_process():

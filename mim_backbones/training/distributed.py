@@ -5,7 +5,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from mmengine.dist import init_dist
-from mmengine.model import MMDistributedDataParallel
+from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from torch import nn
 
 from mim_backbones.registry import MODEL_WRAPPERS
 
@@ -28,9 +29,14 @@ def init_distributed(launcher: str) -> None:
 class DeviceDDP(MMDistributedDataParallel):
     """mmengine's DistributedDataParallel that takes modules on the CPU too."""
 
-    def __init__(self, module: torch.nn.Module, device_ids: list[int] | None = None, **kwargs: Any):
+    def __init__(self, module: nn.Module, device_ids: list[int] | None = None, **kwargs: Any):
         on_cpu = next(module.parameters()).device.type == 'cpu'
         super().__init__(module=module, device_ids=None if on_cpu else device_ids, **kwargs)
+
+
+def undistributed(model: nn.Module) -> Any:
+    """A run's model without what distributes it."""
+    return model.module if is_model_wrapper(model) else model
 
 
 def leave_together() -> None:

@@ -10,12 +10,12 @@ from typing import Any
 
 import torch.nn as nn
 from mmengine.logging import MMLogger
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS
 
 from mim_backbones.backbones.base import MIMBackbone
 from mim_backbones.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mim_backbones.training.distributed import undistributed
 
 PARAMWISE = ('layer_decay', 'backbone_lr_mult', 'decayed', 'full_rate')
 
@@ -63,10 +63,8 @@ class LayerDecayConstructor:
             )
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
-        if is_model_wrapper(model):
-            model = model.module
         groups = parameter_groups(
-            model,
+            undistributed(model),
             self.optimizer_cfg['lr'],
             self.optimizer_cfg.get('weight_decay', 0.0),
             **self.paramwise,

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.dist import broadcast_object_list, is_main_process
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch.utils.data import DataLoader
@@ -26,6 +25,7 @@ from mim_backbones.console.atomic_file import write_bytes_atomically
 from mim_backbones.console.processes import end_with_parent
 from mim_backbones.errors import UserError
 from mim_backbones.training.coverage import Coverage
+from mim_backbones.training.distributed import undistributed
 from mim_backbones.training.guard import FiniteLoss
 from mim_backbones.training.resume import NOTE, newest_whole
 
@@ -121,8 +121,7 @@ class RecipeRunner(Runner):
         Raises:
             CheckpointError: they are another model's (see `coverage`), or the file cannot be read.
         """
-        model = self.model.module if is_model_wrapper(self.model) else self.model
-        coverage = Coverage(model)
+        coverage = Coverage(undistributed(self.model))
         checkpoint = super().load_checkpoint(filename, map_location, strict, revise_keys)
         if isinstance(self._train_loop, BaseLoop) and not self._resume:
             coverage.refuse_bare_backbone(filename)

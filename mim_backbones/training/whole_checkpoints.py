@@ -16,13 +16,13 @@ import torch
 from mmengine.dist import all_reduce, is_main_process
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
-from torch import Tensor, nn
+from torch import Tensor
 
 from mim_backbones.console.atomic_file import write_bytes_atomically
 from mim_backbones.registry import HOOKS
+from mim_backbones.training.distributed import undistributed
 from mim_backbones.training.resume import NOTE
 
 
@@ -83,7 +83,7 @@ class WholeCheckpointHook(CheckpointHook):
         if runner.iter:  # resumed; `load_from` starts anew
             if hasattr(runner.train_loop, 'batches_done'):
                 runner.train_loop.batches_done = self.batches_done
-            parameters = dict(plain_model(runner).named_parameters())
+            parameters = dict(undistributed(runner.model).named_parameters())
             for name, gradient in self.gradients.items():
                 parameters[name].grad = gradient.to(parameters[name])
         self.gradients = {}
@@ -146,7 +146,7 @@ def gradients_so_far(runner: Runner) -> dict[str, Tensor]:
     wrapper = runner.optim_wrapper
     if not isinstance(wrapper, OptimWrapper) or wrapper.should_update():
         return {}
-    model = plain_model(runner)
+    model = undistributed(runner.model)
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     summed = torch.tensor([p.grad is not None for p in parameters.values()], dtype=torch.int32)
     all_reduce(summed, 'max')  # a process may not have used all of them
@@ -158,8 +158,3 @@ def gradients_so_far(runner: Runner) -> dict[str, Tensor]:
             all_reduce(parameter.grad, 'mean')
             found[name] = parameter.grad
     return found
-
-
-def plain_model(runner: Runner) -> nn.Module:
-    """The model without what distributes it."""
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model

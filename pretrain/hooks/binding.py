@@ -1,15 +1,10 @@
 """What ties a run's parts together: data to model at its start, target to student as it goes."""
 
 from mmengine.hooks import Hook
-from mmengine.model import BaseModel, is_model_wrapper
 from mmengine.runner import Runner
 
+from mim_backbones.training.distributed import undistributed
 from pretrain.registry import HOOKS
-
-
-def unwrapped(runner: Runner) -> BaseModel:
-    """The model of a run, without what distributes it."""
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 
 @HOOKS.register_module()
@@ -19,7 +14,7 @@ class BindData(Hook):
     priority = 'VERY_HIGH'
 
     def before_run(self, runner: Runner) -> None:
-        unwrapped(runner).bind(runner.train_dataloader.dataset)
+        undistributed(runner.model).bind(runner.train_dataloader.dataset)
 
 
 @HOOKS.register_module()
@@ -31,6 +26,6 @@ class UpdateTarget(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict, outputs: dict
     ) -> None:
-        model = unwrapped(runner)
+        model = undistributed(runner.model)
         if model.target.state in ('ema', 'stage') and runner.optim_wrapper.should_update():
             model.target.update(model, (runner.iter + 1) / runner.max_iters)

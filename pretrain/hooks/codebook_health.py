@@ -7,7 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
 
-from pretrain.hooks.binding import unwrapped
+from mim_backbones.training.distributed import undistributed
 from pretrain.registry import HOOKS
 from pretrain.tokenizers.ema_codebook import EMACodebook
 
@@ -138,7 +138,7 @@ class CodebookHealthHook(Hook):
 
 
 def codebook_of(runner: Runner) -> EMACodebook:
-    return unwrapped(runner).quantize
+    return undistributed(runner.model).quantize
 
 
 def draw_histogram(runner: Runner, hits: Tensor) -> None:

@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mim_backbones.console.atomic_file import write_atomically
-from pretrain.hooks.binding import unwrapped
+from mim_backbones.training.distributed import undistributed
 from pretrain.images.decode import choose_images, evenly, load_readable
 from pretrain.inspect.reconstruction import reconstruction_picture
 from pretrain.methods.base import MaskedImageModel
@@ -42,7 +42,7 @@ class ReconstructionPictures(Hook):
 
     @master_only
     def before_train(self, runner: Runner) -> None:
-        model = unwrapped(runner)
+        model = undistributed(runner.model)
         if not isinstance(model, MaskedImageModel) or not model.target.drawable:
             runner.logger.info(
                 f'no reconstruction pictures: {type(model).__name__} predicts no colours'
@@ -60,7 +60,7 @@ class ReconstructionPictures(Hook):
         due = self.every_n_epochs(runner, self.interval) or self.is_last_train_epoch(runner)
         if not due or not self.files:
             return
-        model = unwrapped(runner)
+        model = undistributed(runner.model)
         dataset = runner.train_dataloader.dataset
         device = next(model.parameters()).device
         batch = torch.stack([*load_readable(self.files, dataset.img_size).values()]).to(device)

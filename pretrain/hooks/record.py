@@ -3,7 +3,7 @@
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from pretrain.hooks.binding import unwrapped
+from mim_backbones.training.distributed import undistributed
 from pretrain.methods.load import recorded
 from pretrain.registry import HOOKS
 
@@ -27,7 +27,7 @@ class MethodRecord(Hook):
         self.note = note
 
     def before_run(self, runner: Runner) -> None:
-        target = unwrapped(runner).target
+        target = undistributed(runner.model).target
         if target.files and target.state == 'frozen':
             digest = bytes(target.fingerprint.tolist()).hex()[:12]
             runner.logger.info(
@@ -35,7 +35,7 @@ class MethodRecord(Hook):
             )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        model, record = unwrapped(runner), recorded(runner.cfg)
+        model, record = undistributed(runner.model), recorded(runner.cfg)
         steps = runner.iter // getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         checkpoint['meta']['mimbench'] = {
             'method': record['model']['type'],
