@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # bash tools/soak.sh [--minutes M] [--seed N]
 #
-# Kills trainings until M minutes [10] are over, before each of their operations on files and at
+# Kills trainings until M minutes [7] are over, before each of their operations on files and at
 # random, and reads hostile files within 60 s and 4 GiB. Prints counts, and ends with 1 where a
 # training did not end as the undisturbed one to the last bit, or a process outlived its trainer.
-# About M + 4 minutes on two cores.
+# About M + 4 minutes on two cores, at most M + 8.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
-minutes=10
+minutes=7
 seed=$RANDOM
 usage() { sed -n '2,7s/^# \{0,1\}//p' "$0"; }
 while [ $# -gt 0 ]; do
