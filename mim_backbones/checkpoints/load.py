@@ -11,14 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from mim_backbones.backbones.archs import hiera_size, swin_size, vit_size
 from mim_backbones.backbones.base import MIMBackbone
 from mim_backbones.backbones.layers.pos_embed import BICUBIC, Grid, Resize
-from mim_backbones.backbones.layers.rope import make_rope
-from mim_backbones.backbones.swin import MIMSwin
+from mim_backbones.checkpoints.agreement import (
+    check_family,
+    check_scale,
+    check_unseen,
+    refuse_broken,
+)
 from mim_backbones.checkpoints.beyond import refuse_beyond, refuse_unclear
 from mim_backbones.checkpoints.choose import Model, choose_model
 from mim_backbones.checkpoints.dialects import recognise
@@ -28,8 +29,6 @@ from mim_backbones.checkpoints.report import LoadReport, refuse_gaps, report_of
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from mim_backbones.checkpoints.shapes import architecture_arguments
 from mim_backbones.checkpoints.shapes.hints import Hints
-from mim_backbones.checkpoints.shapes.swin import shown_scale
-from mim_backbones.checkpoints.shapes.vit import unseen_options
 from mim_backbones.checkpoints.source import Content, Source, open_source
 from mim_backbones.registry import MODELS, WEIGHT_INITIALIZERS
 from mim_backbones.training.config import import_recorded
@@ -43,7 +42,6 @@ PARTS = {
     'layer_scale': ('gamma_1', 'gamma_2'),
     'num_registers': ('register_tokens',),
 }
-FAMILIES = {'MIMViT': 'vit', 'MIMSwin': 'swin', 'MIMHiera': 'hiera'}
 SIZES = {'vit': vit_size, 'swin': swin_size, 'hiera': hiera_size}
 
 
@@ -87,8 +85,8 @@ def load_pretrained(
             the backbone is then unchanged.
     """
     opened = translate(open_source(source, trust), weights)
-    check_unseen(backbone, opened)
-    check_scale(backbone, opened)
+    check_unseen(backbone, opened.model, opened.translated.dialect)
+    check_scale(backbone, opened.model, opened.translated.dialect)
     return load(backbone, opened, strict, leave_out, grid, given(mode, antialias, offset))
 
 
@@ -266,7 +264,7 @@ def load(
 ) -> LoadReport:
     """Fit, report, refuse gaps, copy."""
     model, translated = opened.model, opened.translated.without(leave_out)
-    check_family(backbone, opened)
+    check_family(backbone, model, translated.dialect)
     grid = grid or recorded_grid(model)
     how = resize_rule(opened, resizing, backbone.built_with.get('pos_resize'))
     try:
@@ -279,17 +277,6 @@ def load(
     refuse_broken(fitted.state, model.name)
     backbone.load_state_dict(fitted.state, strict=False)
     return report
-
-
-def refuse_broken(state: Mapping[str, Tensor], name: str) -> None:
-    """Raises CheckpointError for weights that are not finite."""
-    broken = [key for key, value in state.items() if not torch.isfinite(value).all()]
-    if broken:
-        more = f' and {len(broken) - 1} more' if len(broken) > 1 else ''
-        raise CheckpointError(
-            f'checkpoint {name}: {broken[0]}{more} holds NaN or infinity, as after a training that '
-            'diverged; take an earlier one'
-        )
 
 
 def given(mode: str | None, antialias: bool | None, offset: float | None) -> dict[str, Any]:
@@ -317,74 +304,6 @@ def resize_rule(
         return replace(rule, **asked or {})
     except (TypeError, ValueError) as error:
         raise CheckpointError(f'positions of checkpoint {opened.model.name}: {error}') from error
-
-
-def family_of(backbone: MIMBackbone) -> str:
-    """'vit', 'swin' or 'hiera', of subclasses too."""
-    return next((FAMILIES[c.__name__] for c in type(backbone).mro() if c.__name__ in FAMILIES), '')
-
-
-def check_family(backbone: MIMBackbone, opened: Opened) -> None:
-    """Raises CheckpointError for a Swin's weights in a ViT and the like."""
-    wanted = opened.translated.dialect.family
-    if family_of(backbone) != wanted:
-        raise CheckpointError(
-            f'checkpoint {opened.model.name} holds a {wanted} backbone '
-            f'({opened.translated.dialect.name}); {type(backbone).__name__} cannot take it'
-        )
-
-
-def check_unseen(backbone: MIMBackbone, opened: Opened) -> None:
-    """Raises CheckpointError when a ViT differs from its checkpoint in what no shape shows.
-
-    That is the activation and the rotary positions, where the file, timm or the dialect says them.
-    """
-    model, dialect = opened.model, opened.translated.dialect
-    if family_of(backbone) != 'vit' or dialect.family != 'vit':
-        return
-    record = (model.record or {}).get('backbone')
-    if record is None:
-        stated = {**unseen_options(model.said), **dialect.options(model)}
-    else:
-        stated = {'act': record.get('act', 'gelu'), 'rope': record.get('rope')}
-    if backbone.act is None:  # a gated MLP
-        stated.pop('act', None)
-    wrong = ['act'] if stated.get('act', backbone.act) != backbone.act else []
-    if 'rope' in stated:
-        rope = make_rope(stated['rope'], backbone.embed_dim // backbone.num_heads)
-        wrong += ['rope'] if rope != backbone.rope else []
-    if wrong:
-        right = ', '.join(f'{option}={stated[option]!r}' for option in wrong)
-        raise CheckpointError(
-            f'checkpoint {model.name} was trained with {right}, without which its weights compute '
-            'something else; build the backbone with that'
-        )
-
-
-def check_scale(backbone: MIMBackbone, opened: Opened) -> None:
-    """Raises CheckpointError when a Swin V2 scales its bias by other windows than its checkpoint.
-
-    Where the file, timm or the record of a pre-training shows them.
-    """
-    model, dialect = opened.model, opened.translated.dialect
-    if not isinstance(backbone, MIMSwin) or dialect.family != 'swin':
-        return
-    if not any('.cpb_mlp.' in key for key in opened.translated.state):
-        return
-    record = (model.record or {}).get('backbone')
-    if record is None:
-        hints = Hints(model.name, implied=dialect.options(model), said=model.said)
-        theirs = shown_scale(hints)
-    else:
-        with torch.device('meta'):
-            theirs = MODELS.build({k: v for k, v in record.items() if k != 'init_cfg'}).bias_windows
-    pairs = zip(backbone.bias_windows, theirs)
-    if any(own and wanted and own != wanted for own, wanted in pairs):
-        raise CheckpointError(
-            f'checkpoint {model.name} has a bias scaled by the windows of its pre-training, '
-            f'{theirs}, and the backbone scales by {backbone.bias_windows}; build it with '
-            f'pretrained_window_sizes={theirs}'
-        )
 
 
 def recorded_grid(model: Model) -> Grid | None:

@@ -14,8 +14,9 @@ import torch
 from mmengine.config import Config
 from torch import Tensor
 
+from mim_backbones.checkpoints.agreement import refuse_broken
 from mim_backbones.checkpoints.choose import choose_model
-from mim_backbones.checkpoints.load import backbone_config, load_pretrained, refuse_broken
+from mim_backbones.checkpoints.load import backbone_config, load_pretrained
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from mim_backbones.checkpoints.source import Content, Source, open_source
 from mim_backbones.errors import UserError

@@ -12,9 +12,10 @@ from mmengine.registry import Registry
 from torch import Tensor
 
 from mim_backbones.backbones.base import MIMBackbone
+from mim_backbones.checkpoints.agreement import family_of
 from mim_backbones.checkpoints.export.openmmlab import openmmlab_state
 from mim_backbones.checkpoints.export.timm import timm_state
-from mim_backbones.checkpoints.load import family_of, from_checkpoint
+from mim_backbones.checkpoints.load import from_checkpoint
 from mim_backbones.checkpoints.report import LoadReport
 from mim_backbones.checkpoints.source import Source, open_source
 from mim_backbones.console.atomic_file import write_atomically
