@@ -279,8 +279,8 @@ def table(rows: list[tuple[Outcome, Outcome]], elsewhere: list[Outcome]) -> str:
     worst = max((outcome.error for outcome in accepted if outcome.error is not None), default=0.0)
     counts = (
         f'{len(named)} ViTs, Swins and Hieras: {len(accepted)} accepted (largest error '
-        f'{worst:.1e}), {len(named) - len(accepted)} refused. Of the other models of timm none is '
-        f'accepted but {sum(o.error is not None for o in elsewhere)}, all equal.'
+        f'{worst:.1e}), {len(named) - len(accepted)} refused. Of the models of its other modules '
+        f'{sum(o.error is not None for o in elsewhere)} are accepted.'
     )
     lines = [
         HEADER.format(version=timm.__version__, tolerance=TOLERANCE, counts=counts),
