@@ -11,6 +11,14 @@ import mim_backbones  # noqa: F401  the import stand-ins come before torchvision
 pytest_plugins = ['tests.golden_files']
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        '--every-stock-config',
+        action='store_true',
+        help='build every config of mmdet and mmseg with each backbone, not one of each folder',
+    )
+
+
 @pytest.fixture(scope='session')
 def shared() -> Path:
     """Folder with `golden/` and `data/`, named by MIMBENCH_SHARED."""

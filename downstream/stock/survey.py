@@ -63,12 +63,13 @@ class Row:
     trials: dict[str, Trial] = field(default_factory=dict)
 
 
-def survey(jobs: int = 1, only: str = '') -> list[Row]:
+def survey(jobs: int = 1, only: str = '', each: int | None = None) -> list[Row]:
     """A row for every stock config, by name.
 
     Args:
         jobs: processes.
         only: part of the names to look at.
+        each: how many of a folder; None for all.
     """
     folders: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for package, root in config_roots().items():
@@ -76,7 +77,8 @@ def survey(jobs: int = 1, only: str = '') -> list[Row]:
             if only in f'{package}/{file.relative_to(root)}':
                 folders[package, file.relative_to(root).parts[0]].append(file)
     # Folders share models: the longest first, whole.
-    work = sorted(((*key, files) for key, files in folders.items()), key=lambda one: -len(one[2]))
+    work = [(*key, files[:each]) for key, files in folders.items()]
+    work.sort(key=lambda one: -len(one[2]))
     if jobs == 1:
         found = [survey_folder(*one) for one in work]
     else:

@@ -4,6 +4,7 @@ Foreign classes are never imported; each name is mapped to a stand-in without be
 pickles of numpy arrays (detectron2 releases its weights so, .pkl) have a list of their own.
 """
 
+import io
 import pickle
 from argparse import Namespace
 from collections import OrderedDict
@@ -73,13 +74,22 @@ NUMPY_SCALARS = (
 )  # fmt: skip
 
 
+RECONSTRUCT, SCALAR = np.empty(0).__reduce__()[0], np.float64(0).__reduce__()[0]
+NDARRAY = object()  # names the class; what is pickled never calls it
+
+
+def empty_array(kind: Any, shape: Any, dtype: Any) -> np.ndarray:
+    """An array yet to be filled, as every pickled one begins; a larger one could be any size."""
+    if kind not in (NDARRAY, np.ndarray) or shape != (0,):
+        raise pickle.UnpicklingError('an array that begins with a size')
+    return RECONSTRUCT(np.ndarray, (0,), b'b')
+
+
 def numpy_globals() -> list[Any]:
     """What a pickle needs to rebuild numpy arrays and scalars, under numpy 1's and 2's names."""
-    reconstruct = np.empty(0).__reduce__()[0]
-    scalar = np.float64(0).__reduce__()[0]
     allowed: list[Any] = [np.ndarray, np.dtype, *{type(np.dtype(kind)) for kind in NUMPY_SCALARS}]
     for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
-        allowed += [(reconstruct, f'{module}._reconstruct'), (scalar, f'{module}.scalar')]
+        allowed += [(empty_array, f'{module}._reconstruct'), (SCALAR, f'{module}.scalar')]
     return allowed
 
 
@@ -105,19 +115,28 @@ def encode_latin1(text: str, encoding: str) -> bytes:
     return text.encode('latin1')
 
 
-RECONSTRUCT, SCALAR = np.empty(0).__reduce__()[0], np.float64(0).__reduce__()[0]
 ALLOWED: dict[str, Any] = {
-    'numpy.ndarray': np.ndarray,
+    'numpy.ndarray': NDARRAY,
     'numpy.dtype': np.dtype,
     'collections.OrderedDict': OrderedDict,
     '_codecs.encode': encode_latin1,
-    **{f'numpy.{core}.multiarray._reconstruct': RECONSTRUCT for core in ('core', '_core')},
+    **{f'numpy.{core}.multiarray._reconstruct': empty_array for core in ('core', '_core')},
     **{f'numpy.{core}.multiarray.scalar': SCALAR for core in ('core', '_core')},
 }
 
 
-class ArrayUnpickler(pickle.Unpickler):
-    """Looks up nothing but what numpy arrays need."""
+class ArrayUnpickler(pickle._Unpickler):  # type: ignore[name-defined]
+    """Looks up nothing but what numpy arrays need.
+
+    The reader in Python: the one in C fills a table as long as the largest number a damaged file
+    gives to what it keeps, up to 64 GiB.
+    """
+
+    # Without zeros of any length.
+    dispatch = {
+        code: load for code, load in pickle._Unpickler.dispatch.items()  # type: ignore[attr-defined]
+        if code != pickle.BYTEARRAY8[0]
+    }  # fmt: skip
 
     def find_class(self, module: str, name: str) -> Any:
         asked = f'{module}.{name}'
@@ -128,5 +147,4 @@ class ArrayUnpickler(pickle.Unpickler):
 
 def read_plain_pickle(path: Path) -> Any:
     """Raises pickle.UnpicklingError naming the global when the file asks for any other."""
-    with path.open('rb') as file:
-        return ArrayUnpickler(file).load()
+    return ArrayUnpickler(io.BytesIO(path.read_bytes())).load()

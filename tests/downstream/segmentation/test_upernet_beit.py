@@ -168,7 +168,7 @@ def test_base_trains_on_two_processes_from_a_pretraining_checkpoint(
 def test_without_its_checkpoint_it_does_not_train(world: Path, tmp_path: Path) -> None:
     missing = tmp_path / 'no.pth'
     found = train(reduced(LARGE, tmp_path, world, missing), tmp_path / 'run')
-    assert found.returncode == 1
+    assert found.returncode == 2
     assert f'checkpoint {missing} does not exist' in found.stderr.strip().splitlines()[-1]
 
 

@@ -144,7 +144,7 @@ def test_bad_images_are_skipped_named_and_limited(images, tmp_path) -> None:
 
 def test_broken_weights_are_not_saved(images, tmp_path) -> None:
     result = train(tmp_path / 'x', images, 'optim_wrapper.optimizer.lr=1e30')
-    assert result.returncode == 1
+    assert result.returncode == 2
     last = result.stderr.strip().splitlines()[-1]
     assert 'is not finite after iteration 4, so no checkpoint is written' in last
     assert not list((tmp_path / 'x').glob('*.pth'))
@@ -161,5 +161,5 @@ def test_broken_weights_are_not_saved(images, tmp_path) -> None:
 ])  # fmt: skip
 def test_mistakes_end_in_one_line(images, tmp_path, options, message) -> None:
     result = train(tmp_path / 'x', images, *options)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert message in result.stderr.strip().splitlines()[-1]

@@ -96,5 +96,5 @@ def test_mistakes_end_in_one_line(images, tmp_path, recipe, options, message) ->
         else []
     )
     found = start(recipe, tmp_path / 'x', images, *tiny, *options)
-    assert found.returncode == 1
+    assert found.returncode == 2
     assert re.search(message, found.stderr.strip().splitlines()[-1]), found.stderr[-1500:]

@@ -4,6 +4,7 @@ Each is read by a process that may take 60 s of computing and 4 GiB.
 """
 
 import json
+import pickle
 import resource
 import struct
 import subprocess
@@ -12,6 +13,7 @@ import zipfile
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -225,3 +227,35 @@ def test_honest_files_are_none(tmp_path) -> None:
         assert torch.equal(content['model']['tied'], weight)
     content['self'] = content
     assert bombs.logical_bytes(content) == 3 * 2**22
+
+
+def test_a_plain_pickle_that_numbers_what_it_keeps_to_the_sky(tmp_path: Path) -> None:
+    """One byte of a damaged file: C's reader makes a table of so many entries, 64 GiB."""
+    path = tmp_path / 'a.pkl'
+    path.write_bytes(b'\x80\x02}r' + struct.pack('<I', 2**32 - 1) + b'.')
+    done = subprocess.run(
+        [sys.executable, '-c', f'import resource\nresource.setrlimit(resource.RLIMIT_AS, '
+         f'({4 * GIB}, {4 * GIB}))\n{READ}', str(path)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stdout.startswith('refused') and 'holds no tensors' in done.stdout, done
+
+
+@pytest.mark.parametrize('shape', [(2**33,), (3,), (0, 2**40)])
+def test_an_array_that_begins_with_a_size_is_refused(tmp_path: Path, shape: tuple) -> None:
+    """Pickled arrays begin empty; objects would be filled in, as many as it says."""
+
+    class Sized:
+        def __reduce__(self):
+            return np.empty(0).__reduce__()[0], (np.ndarray, shape, b'b')
+
+    for name, save in (('a.pkl', pickle_to), ('a.pth', torch.save)):
+        path = tmp_path / name
+        data = {'model': Sized()}
+        save(data, path)
+        with pytest.raises(CheckpointError):
+            read_weights_file(path)
+
+
+def pickle_to(content: object, path: Path) -> None:
+    path.write_bytes(pickle.dumps(content, 2))
