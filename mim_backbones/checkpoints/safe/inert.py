@@ -6,6 +6,7 @@ pickles of numpy arrays (detectron2 releases its weights so, .pkl) have a list o
 
 import io
 import pickle
+import secrets
 from argparse import Namespace
 from collections import OrderedDict
 from pathlib import Path
@@ -76,18 +77,24 @@ NUMPY_SCALARS = (
 
 RECONSTRUCT, SCALAR = np.empty(0).__reduce__()[0], np.float64(0).__reduce__()[0]
 NDARRAY = object()  # names the class; what is pickled never calls it
+UNKNOWN = f'numpy.{secrets.token_hex(16)}'
 
 
 def empty_array(kind: Any, shape: Any, dtype: Any) -> np.ndarray:
     """An array yet to be filled, as every pickled one begins; a larger one could be any size."""
-    if kind not in (NDARRAY, np.ndarray) or shape != (0,):
+    if kind is not NDARRAY or shape != (0,):
         raise pickle.UnpicklingError('an array that begins with a size')
-    return RECONSTRUCT(np.ndarray, (0,), b'b')
+    return RECONSTRUCT(np.ndarray, (0,), b'b')  # type: ignore[operator]
 
 
 def numpy_globals() -> list[Any]:
-    """What a pickle needs to rebuild numpy arrays and scalars, under numpy 1's and 2's names."""
-    allowed: list[Any] = [np.ndarray, np.dtype, *{type(np.dtype(kind)) for kind in NUMPY_SCALARS}]
+    """What a pickle needs to rebuild numpy arrays and scalars, under numpy 1's and 2's names.
+
+    Torch fills in what is of an allowed class, so the class of arrays is one, under a name that no
+    file can ask for: called by its own, it would make an array of any size.
+    """
+    allowed: list[Any] = [np.dtype, *{type(np.dtype(kind)) for kind in NUMPY_SCALARS}]
+    allowed += [(NDARRAY, 'numpy.ndarray'), (np.ndarray, UNKNOWN)]
     for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
         allowed += [(empty_array, f'{module}._reconstruct'), (SCALAR, f'{module}.scalar')]
     return allowed

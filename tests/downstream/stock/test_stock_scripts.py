@@ -49,7 +49,7 @@ train_cfg = dict(max_iters=1, val_interval=1)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ('package', 'text', 'score'),
-    [('mmdet', DETECTOR, 'Evaluating segm...'), ('mmseg', SEGMENTER, 'mIoU: ')],
+    [('mmdet', DETECTOR, 'Epoch(val) [1]'), ('mmseg', SEGMENTER, 'mIoU: ')],
 )
 def test_it_trains_and_validates(world: Path, tmp_path: Path, package, text, score) -> None:
     spec = importlib.util.find_spec(package)

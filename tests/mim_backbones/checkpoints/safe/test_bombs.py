@@ -246,15 +246,18 @@ def test_an_array_that_begins_with_a_size_is_refused(tmp_path: Path, shape: tupl
     """Pickled arrays begin empty; objects would be filled in, as many as it says."""
 
     class Sized:
-        def __reduce__(self):
-            return np.empty(0).__reduce__()[0], (np.ndarray, shape, b'b')
+        def __init__(self, *call: object) -> None:
+            self.call = call
 
-    for name, save in (('a.pkl', pickle_to), ('a.pth', torch.save)):
-        path = tmp_path / name
-        data = {'model': Sized()}
-        save(data, path)
-        with pytest.raises(CheckpointError):
-            read_weights_file(path)
+        def __reduce__(self):
+            return self.call
+
+    remade = Sized(np.empty(0).__reduce__()[0], (np.ndarray, shape, b'b'))
+    for made in (remade, Sized(np.ndarray, (shape, object))):
+        for name, save in (('a.pkl', pickle_to), ('a.pth', torch.save)):
+            save({'model': made}, tmp_path / name)
+            with pytest.raises(CheckpointError):
+                read_weights_file(tmp_path / name)
 
 
 def pickle_to(content: object, path: Path) -> None:
