@@ -27,7 +27,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mim_backbones.backbones.archs import HIERA, SWIN, VIT
+from mim_backbones.backbones.archs import FAMILIES, HIERA, SWIN, VIT
 from mim_backbones.errors import UserError
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from downstream.evaluation.job import Job
 
-FAMILIES = {'MIMViT': 'vit', 'MIMSwin': 'swin', 'MIMHiera': 'hiera'}
 ARCHS: dict[str, Mapping[str, Any]] = {'vit': VIT, 'swin': SWIN, 'hiera': HIERA}
 # The classes' own defaults.
 PATCH = {'vit': 16, 'swin': 4, 'hiera': 4}

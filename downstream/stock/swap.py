@@ -18,9 +18,9 @@ import torch
 from mmengine.config import Config
 
 from downstream.stock.meta import META, build_empty
-from mim_backbones.backbones.archs import HIERA, SWIN, VIT
+from mim_backbones.backbones.archs import hiera_size, swin_size, vit_size
 from mim_backbones.errors import UserError
-from mim_backbones.training.preflight import LAYER_DECAY
+from mim_backbones.training.preflight import LAYER_DECAY, stock_layer_decay
 
 PACKAGES = ('mmdet', 'mmseg')
 PROBE = 256  # pixels per side
@@ -46,7 +46,7 @@ class Family:
     """One of our backbones at one size, as a user would name it."""
 
     name: str
-    arch: str | Mapping[str, Any]
+    arch: Any
 
 
 FAMILIES = (Family('vit', 'base'), Family('swin', 'tiny'), Family('hiera', 'tiny'))
@@ -68,8 +68,7 @@ def swapped(stock: Path, cfg: Config, family: Family, maps: Sequence[StockMap]) 
     text = f'_base_ = {str(stock)!r}\nmodel = {literal(model)}\n'
     constructor = str((cfg.get('optim_wrapper') or {}).get('constructor')).rpartition('.')[2]
     if constructor in LAYER_DECAY:
-        given = cfg.optim_wrapper.get('paramwise_cfg') or {}
-        rate = given.get('decay_rate', given.get('layer_decay_rate'))
+        rate = stock_layer_decay(cfg.optim_wrapper)
         ours = {
             'constructor': 'mim_backbones.LayerDecayConstructor',
             'paramwise_cfg': {'_delete_': True, 'layer_decay': rate},
@@ -80,8 +79,7 @@ def swapped(stock: Path, cfg: Config, family: Family, maps: Sequence[StockMap]) 
 
 def stage_lines(cfg: Config, family: Family, maps: Sequence[StockMap]) -> dict[str, Any]:
     """Swin, Hiera: the stages in the place of the stock backbone's, with their widths."""
-    table = SWIN if family.name == 'swin' else HIERA
-    size = table[family.arch] if isinstance(family.arch, str) else family.arch
+    size = swin_size(family.arch) if family.name == 'swin' else hiera_size(family.arch)
     stages = stages_like(maps)
     channels = [size['embed_dim'] * 2**stage for stage in stages]
     kind = 'MIMSwin' if family.name == 'swin' else 'MIMHiera'
@@ -99,7 +97,7 @@ def stage_lines(cfg: Config, family: Family, maps: Sequence[StockMap]) -> dict[s
 
 def vit_lines(cfg: Config, family: Family, maps: Sequence[StockMap]) -> dict[str, Any]:
     """MIMViT: a map for each that is read, resampled to its stride."""
-    size = VIT[family.arch] if isinstance(family.arch, str) else family.arch
+    size = vit_size(family.arch)
     width, depth, neck = size['embed_dim'], size['depth'], cfg.model.get('neck')
     backbone: dict[str, Any] = {
         '_delete_': True, 'type': 'mim_backbones.MIMViT', 'arch': family.arch,

@@ -1,7 +1,9 @@
-"""Sizes of the backbones: name -> width, depth, heads, with the source of each row."""
+"""Families and sizes of the backbones: name -> width, depth, heads, with each row's source."""
 
 from collections.abc import Mapping
 from typing import Any, TypedDict, TypeVar
+
+FAMILIES = {'MIMViT': 'vit', 'MIMSwin': 'swin', 'MIMHiera': 'hiera'}  # of the classes
 
 
 class ViTSize(TypedDict):

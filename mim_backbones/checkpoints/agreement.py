@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from mim_backbones.backbones.archs import FAMILIES
 from mim_backbones.backbones.base import MIMBackbone
 from mim_backbones.backbones.layers.rope import make_rope
 from mim_backbones.backbones.swin import MIMSwin
@@ -21,8 +22,6 @@ from mim_backbones.checkpoints.shapes.hints import Hints
 from mim_backbones.checkpoints.shapes.swin import shown_scale
 from mim_backbones.checkpoints.shapes.vit import unseen_options
 from mim_backbones.registry import MODELS
-
-FAMILIES = {'MIMViT': 'vit', 'MIMSwin': 'swin', 'MIMHiera': 'hiera'}
 
 
 def family_of(backbone: MIMBackbone) -> str:

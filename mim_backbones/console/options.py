@@ -106,6 +106,12 @@ def warn(line: str) -> None:
     click.echo(f'mimbench: warning: {line}', err=True)
 
 
+def warn_skipped(pictures: Iterable[str]) -> None:
+    """A line for each picture that a command goes on without."""
+    for name in pictures:
+        warn(f'skipped {name}: it cannot be decoded')
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """'; did you mean 'eval'?' for a word that is nearly a known one, else nothing."""
     near = difflib.get_close_matches(word, list(known), 1)

@@ -85,13 +85,18 @@ def check_layer_decay(cfg: Config) -> None:
     constructor = str(value_at(cfg, 'optim_wrapper.constructor')).rpartition('.')[2]
     kind = value_at(cfg, 'model.backbone.type')
     if constructor in LAYER_DECAY and is_our_type(kind):
-        given = value_at(cfg, 'optim_wrapper.paramwise_cfg') or {}
-        rate = given.get('decay_rate', given.get('layer_decay_rate', 0.75))
+        rate = stock_layer_decay(cfg.optim_wrapper)
         raise UserError(
             f'optim_wrapper.constructor={constructor!r} does not know {kind}; write optim_wrapper='
             "dict(constructor='mim_backbones.LayerDecayConstructor', "
             f'paramwise_cfg=dict(_delete_=True, layer_decay={rate}))'
         )
+
+
+def stock_layer_decay(optim_wrapper: Mapping[str, Any]) -> float:
+    """The factor that a constructor of `LAYER_DECAY` is given, under either of its names."""
+    given = optim_wrapper.get('paramwise_cfg') or {}
+    return given.get('decay_rate', given.get('layer_decay_rate', 0.75))
 
 
 def check_folders(cfg: Config, section: str) -> None:

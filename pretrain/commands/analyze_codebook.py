@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from mim_backbones.console.options import backbone_option, warn
+from mim_backbones.console.options import backbone_option, warn_skipped
 
 LARGEST_VIEW = 2048  # pixels; a tokenizer of 16 such images fits no memory
 
@@ -59,8 +59,7 @@ def codebook(
     if out is not None:
         check_picture(out)
     found = survey(open_tokenizer(tokenizer, backbone), images, count, size, codes, patches)
-    for name in found.skipped:
-        warn(f'skipped {name}: it cannot be decoded')
+    warn_skipped(found.skipped)
     if out is not None:
         write_picture(out, found.picture())
     if as_json:

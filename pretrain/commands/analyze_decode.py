@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from mim_backbones.console.options import warn_skipped
+
 
 @click.command()
 @click.argument('images', type=click.Path(path_type=Path))
@@ -40,14 +42,13 @@ def decode(
     import json
     from dataclasses import asdict
 
-    from mim_backbones.errors import UserError
-    from pretrain.images.decode import DECODES, choose_images, load_readable
+    from pretrain.images.decode import DECODES, choose_images, load_readable, unreadable
     from pretrain.inspect.decoding import SHARES, gain, photo_cost
 
-    files = [*load_readable(choose_images(images, count), img_size)]
-    if not files:
-        raise UserError(f'{images}: none of the images can be decoded')
-    cost = photo_cost(files, img_size, interpolation=interpolation, seed=seed)
+    files = choose_images(images, count)
+    read = load_readable(files, img_size)
+    warn_skipped(unreadable(files, read))
+    cost = photo_cost([*read], img_size, interpolation=interpolation, seed=seed)
     gains = {
         ratio: {
             decode: [gain(round(img_size * ratio), img_size, share, decode, interpolation)

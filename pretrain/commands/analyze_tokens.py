@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from mim_backbones.console.options import backbone_option, warn
+from mim_backbones.console.options import backbone_option, warn_skipped
 
 
 @click.command()
@@ -57,8 +57,7 @@ def tokens(
 
     options = {'early_layers': early_layers}
     found = measure_pair(checkpoint, tokenizer, images, count, seed, token_size, options, backbone)
-    for name in found.skipped:
-        warn(f'skipped {name}: it cannot be decoded')
+    warn_skipped(found.skipped)
     if as_json:
         result = {**asdict(found), 'belongs': found.belongs, 'verdict': found.verdict()}
         click.echo(json.dumps(result))

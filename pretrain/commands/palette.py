@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from mim_backbones.console.options import warn
+from mim_backbones.console.options import warn_skipped
 
 
 @click.command()
@@ -54,8 +54,7 @@ def palette(
         files, label='reading images', file=click.get_text_stream('stderr')
     ) as bar:
         drawn, skipped = draw_pixels(bar, -(-pixels // len(files)), img_size, seed)
-    for name in skipped:
-        warn(f'skipped {name}: it cannot be decoded')
+    warn_skipped(skipped)
     fitted = fit_palette(drawn, colours, seed)
     report = {
         'colours': colours,

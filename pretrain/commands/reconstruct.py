@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mim_backbones.console.options import backbone_option, warn
+from mim_backbones.console.options import backbone_option, warn, warn_skipped
 
 
 @click.command()
@@ -70,8 +70,7 @@ def reconstruct(
     side = model.img_size
     check_size(len(COLUMNS) * len(files), (side, side), scale or fitting_scale(side))
     read = load_readable(files, side)
-    for name in unreadable(files, read):
-        warn(f'skipped {name}: it cannot be decoded')
+    warn_skipped(unreadable(files, read))
     batch = torch.stack([*read.values()])
     picture = reconstruction_picture(model, masker, batch, seed, scale, predicts=not missing)
     write_picture(out, picture)
