@@ -13,27 +13,6 @@ from mim_backbones.training.config import (
 )
 from mim_backbones.training.launch import build_runner
 
-RECIPE = """
-_base_ = './base.py'
-width = 32
-model = dict(
-    type='mim_backbones.MIMViT', patch_size=8, img_size=width,
-    arch=dict(embed_dim=width, depth=1, num_heads=1))
-"""
-BASE = """
-batch = 4  # a helper variable of the base
-train_dataloader = dict(batch_size=batch, num_workers=0)
-env_cfg = dict(cudnn_benchmark=False)
-work_dir = 'x'
-"""
-
-
-@pytest.fixture
-def recipe(tmp_path):
-    (tmp_path / 'base.py').write_text(BASE)
-    (tmp_path / 'recipe.py').write_text(RECIPE)
-    return tmp_path / 'recipe.py'
-
 
 @pytest.mark.parametrize(('name', 'text', 'message'), [
     ('none.py', None, 'does not exist'),
@@ -51,8 +30,8 @@ def recipe(tmp_path):
     ('quiet.py', 'raise ValueError', 'ValueError'),
     ('latin.py', b'# \xe9', 'UnicodeDecodeError'),
 ])  # fmt: skip
+@pytest.mark.usefixtures('recipe')
 def test_files_that_are_no_configs(tmp_path, name: str, text: str | bytes | None, message) -> None:
-    (tmp_path / 'base.py').write_text(BASE)
     if text is not None:
         (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(UserError) as caught:

@@ -12,19 +12,6 @@ from mim_backbones.errors import UserError
 from mim_backbones.training.config import open_config, read_config
 from mim_backbones.training.unread_keys import check_config, used_names
 
-RECIPE = """
-_base_ = './base.py'
-width = 32
-model = dict(
-    type='mim_backbones.MIMViT', patch_size=8, img_size=width,
-    arch=dict(embed_dim=width, depth=1, num_heads=1))
-"""
-BASE = """
-batch = 4  # a helper variable of the base
-train_dataloader = dict(batch_size=batch, num_workers=0)
-env_cfg = dict(cudnn_benchmark=False)
-work_dir = 'x'
-"""
 STOCK = {
     package: Path(find_spec(package).submodule_search_locations[0]) / '.mim' / 'configs'
     for package in ('mmdet', 'mmseg')
@@ -49,13 +36,6 @@ def stock_configs() -> list[Path]:
     return sorted(
         file for file in files if 'model' in file.read_text() or '_base_' in file.read_text()
     )
-
-
-@pytest.fixture
-def recipe(tmp_path: Path) -> Path:
-    (tmp_path / 'base.py').write_text(BASE)
-    (tmp_path / 'recipe.py').write_text(RECIPE)
-    return tmp_path / 'recipe.py'
 
 
 @pytest.fixture
@@ -86,7 +66,7 @@ def test_bases_are_found_however_they_are_written(tmp_path: Path) -> None:
 
 
 def test_a_variable_nobody_uses_is_refused_in_a_recipe_of_ours(recipe: Path) -> None:
-    recipe.write_text(RECIPE + 'unread = 3\n')
+    recipe.write_text(recipe.read_text() + 'unread = 3\n')
     with pytest.raises(UserError, match="'unread': nothing reads it"):
         check_config(Config.fromfile(recipe))
 
