@@ -75,24 +75,26 @@ def clip(objects: Sequence[Sequence[Any]], jitter: Jitter) -> list[Polygons]:
         return found
     owner = np.repeat(np.arange(len(objects)), [len(polygons) for polygons in objects])
     points = jitter.points(np.concatenate(flat).reshape(-1, 2))
-    ring = np.repeat(np.arange(len(flat)), [len(polygon) // 2 for polygon in flat])
+    lengths = np.array([len(polygon) // 2 for polygon in flat])
+    starts = np.cumsum(lengths) - lengths
+    low, high = np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)
     (top, left), (height, width) = jitter.offset, jitter.target
+    corner, end = (left, top), (left + width, top + height)
+    near = ((high > corner) & (low < end)).all(1)  # of the others nothing can be left
+    owner, points = owner[near], points[np.repeat(near, lengths)]
+    ring = np.repeat(np.arange(len(owner)), lengths[near])
     with np.errstate(invalid='ignore'):  # GEOS raises the flag, and shapely would warn
         shapes = shapely.buffer(shapely.polygons(shapely.linearrings(points, indices=ring)), 0)
-        sound = np.flatnonzero(shapely.is_valid(shapes))
-        window = shapely.buffer(shapely.box(left, top, left + width, top + height), 0)
-        parts, of = shapely.get_parts(
-            shapely.intersection(shapes[sound], window), return_index=True
-        )
-        plane = (shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & ~shapely.is_empty(
-            parts
-        )
-        plane &= shapely.is_valid(parts)
+        window = shapely.buffer(shapely.box(*corner, *end), 0)
+        pieces = shapely.intersection(shapes, window)
+    parts, of = shapely.get_parts(pieces, return_index=True)
+    plane = shapely.get_type_id(parts) == shapely.GeometryType.POLYGON  # no line, no point
+    plane &= ~shapely.is_empty(parts)
     rings = shapely.get_exterior_ring(parts[plane])
     corners, of_ring = shapely.get_coordinates(rings, return_index=True)
-    corners -= (left, top)
+    corners -= corner
     ends = np.searchsorted(of_ring, np.arange(len(rings) + 1))
-    for k, i in enumerate(owner[sound[of[plane]]]):
+    for k, i in enumerate(owner[of[plane]]):
         found[i].append(corners[ends[k] : ends[k + 1] - 1].reshape(-1))  # the last is the first
     return found
 

@@ -13,7 +13,7 @@ from PIL import Image
 from downstream.detection.input.geometry import Size
 
 BITS = 22  # of Pillow's weights behind the point: 32, less 8 of a pixel, less 2 to spare
-CHUNK = 16  # rows at a time: what is summed up stays in the cache of a core
+CHUNK = 1 << 16  # sums at a time: they stay in the cache of a core
 
 
 def resize_part(image: np.ndarray, resized: Size, offset: Size, part: Size) -> np.ndarray:
@@ -26,20 +26,25 @@ def resize_part(image: np.ndarray, resized: Size, offset: Size, part: Size) -> n
         part: size of the window.
 
     Returns:
-        (*part, 3) uint8. Its channels lie apart in memory, as torch wants them.
+        (*part, 3) uint8, a view of (3, *part) in memory: what torch wants in the end.
     """
+    out = np.empty((3, *part), np.uint8)
     if part == resized:
-        whole = Image.fromarray(image).resize(resized[::-1], Image.Resampling.BILINEAR)
-        return _planes(np.asarray(whole)).transpose(0, 2, 1)
+        whole = np.asarray(Image.fromarray(image).resize(part[::-1], Image.Resampling.BILINEAR))
+        for c, plane in enumerate(out):
+            cv2.extractChannel(whole, c, plane)
+        return out.transpose(1, 2, 0)
     rows, row_weights = _taps(image.shape[0], resized[0], offset[0], part[0])
     columns, column_weights = _taps(image.shape[1], resized[1], offset[1], part[1])
     top, bottom = rows.min(), rows.max() + 1
     left, right = columns.min(), columns.max() + 1
     seen = cv2.transpose(image[top:bottom, left:right])  # (columns, rows, 3)
-    across = _weigh(seen.reshape(right - left, -1), columns - left, column_weights)
-    across = cv2.transpose(across.reshape(part[1], bottom - top, 3))  # (rows, part[1], 3)
-    down = _weigh(_planes(across).reshape(bottom - top, -1), rows - top, row_weights)
-    return down.reshape(part[0], 3, part[1]).transpose(0, 2, 1)
+    across = np.empty((part[1], 3 * (bottom - top)), np.uint8)
+    _weigh(seen.reshape(right - left, -1), columns - left, column_weights, across)
+    across = cv2.transpose(across.reshape(part[1], -1, 3))  # (rows, part[1], 3)
+    for c, plane in enumerate(out):
+        _weigh(cv2.extractChannel(across, c), rows - top, row_weights, plane)
+    return out.transpose(1, 2, 0)
 
 
 def nearest_part(mask: np.ndarray, resized: Size, offset: Size, part: Size) -> np.ndarray:
@@ -50,14 +55,6 @@ def nearest_part(mask: np.ndarray, resized: Size, offset: Size, part: Size) -> n
         step[0] /= 2
         index.append(np.cumsum(step)[first : first + count].astype(int))  # Pillow adds, too
     return mask[np.ix_(*index)]
-
-
-def _planes(image: np.ndarray) -> np.ndarray:
-    """(H, W, 3) -> (H, 3, W), contiguous."""
-    out = np.empty((image.shape[0], 3, image.shape[1]), np.uint8)
-    for c in range(3):
-        out[:, c] = cv2.extractChannel(image, c)
-    return out
 
 
 def _taps(had: int, has: int, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -82,21 +79,21 @@ def _taps(had: int, has: int, first: int, count: int) -> tuple[np.ndarray, np.nd
     return np.minimum(index, had - 1)[:, used], fixed[:, used]
 
 
-def _weigh(lines: np.ndarray, index: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """(n, m) uint8 lines, weighted sums of t of them: (count, m) uint8."""
-    lines = lines.astype(np.int32)
-    out = np.empty((len(index), lines.shape[1]), np.uint8)
-    total, term = np.empty((2, CHUNK, lines.shape[1]), np.int32)
-    for first in range(0, len(index), CHUNK):
-        last = min(first + CHUNK, len(index))
-        total, term = total[: last - first], term[: last - first]
-        np.take(lines, index[first:last, 0], 0, out=total, mode='clip')
-        total *= weight[first:last, :1]
-        for t in range(1, index.shape[1]):
-            np.take(lines, index[first:last, t], 0, out=term, mode='clip')
-            term *= weight[first:last, t : t + 1]
+def _weigh(lines: np.ndarray, index: np.ndarray, weight: np.ndarray, out: np.ndarray) -> None:
+    """Weighted sums of (n, m) uint8 lines, t of them for each line of `out` (count, m) uint8."""
+    step = max(1, CHUNK // lines.shape[1])
+    sums, terms = np.empty((2, step, lines.shape[1]), np.int32)
+    for first in range(0, len(index), step):
+        of, by = index[first : first + step], weight[first : first + step]
+        lowest = of.min()
+        near = lines[lowest : of.max() + 1].astype(np.int32)
+        total, term = sums[: len(of)], terms[: len(of)]
+        near.take(of[:, 0] - lowest, 0, total, 'clip')
+        total *= by[:, :1]
+        for t in range(1, of.shape[1]):
+            near.take(of[:, t] - lowest, 0, term, 'clip')
+            term *= by[:, t : t + 1]
             total += term
         total += 1 << (BITS - 1)
         total >>= BITS
-        out[first:last] = total
-    return out
+        out[first : first + step] = total
