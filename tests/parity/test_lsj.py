@@ -93,9 +93,8 @@ def test_targets_of_the_mask_head(golden, field) -> None:
 
 @pytest.mark.golden(FAMILY, needs=['model_input', 'image', 'config'])
 def test_what_the_model_sees(golden, same) -> None:
-    from mmdet.models import DetDataPreprocessor
-
     import mmdet.registry  # noqa: F401  the augmentation is found in mmdet's scope
+    from mmdet.models import DetDataPreprocessor
 
     expected = golden['model_input']
     side = expected['square_size']

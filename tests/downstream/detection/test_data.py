@@ -180,7 +180,7 @@ def test_images_without_annotation_are_counted(data):
 def test_annotations_of_another_split_are_called_that(data):
     edit(data, VAL, lambda content: [one.update(file_name=f'train_{one["file_name"]}')
                                      for one in content['images'][1:]])  # fmt: skip
-    with pytest.raises(UserError, match='3 of 4 images of .*annotations of another split'):
+    with pytest.raises(UserError, match=r'3 of 4 images of .*annotations of another split'):
         describe(data)
     shutil.rmtree(data.root / 'val2017')
     (data.root / 'val2017').mkdir()
