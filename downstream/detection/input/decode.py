@@ -45,14 +45,19 @@ def read_picture(path: str, size: Size, resized: Size, decode: str = 'exact') ->
     shrink = min(had / has for had, has in zip(size, resized, strict=True)) / KEPT
     fast = decode == 'fast' and data.startswith(JPEG)
     reduce = max(n for n in REDUCED if n == 1 or (fast and n <= shrink))
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), REDUCED[reduce]) if data else None
-    if image is None:
-        raise UserError(f'picture {path} cannot be decoded; replace it, or take it out of the JSON')
+    image = _pixels(path, data, reduce)
     if image.shape[:2] != tuple(-(-side // reduce) for side in size):
-        height, width = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape[:2]
+        height, width = _pixels(path, data, 1).shape[:2]
         raise UserError(
             f'picture {path} is {width} x {height}, but its annotation file says {size[1]} x '
             f'{size[0]}; correct width and height there'
             + (' (EXIF orientation is applied)' if (width, height) == size else '')
         )
+    return image
+
+
+def _pixels(path: str, data: bytes, reduce: int) -> np.ndarray:
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), REDUCED[reduce]) if data else None
+    if image is None:
+        raise UserError(f'picture {path} cannot be decoded; replace it, or take it out of the JSON')
     return image

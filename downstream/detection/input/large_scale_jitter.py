@@ -57,7 +57,7 @@ class LargeScaleJitter(BaseTransform):
         if len(size) != 2 or min(size) < 1:
             raise ValueError(f'LargeScaleJitter: size={size} is no (height, width) in pixels')
         self.size = (int(size[0]), int(size[1]))
-        self.ratio_range = tuple(ratio_range)
+        self.ratio_range = (ratio_range[0], ratio_range[1])
         self.flip = flip
         self.pad = pad
         self.with_mask = with_mask

@@ -60,6 +60,6 @@ class ClippedPolygons(PolygonMasks):
 def target(polygons: list[np.ndarray], box: np.ndarray, size: tuple[int, int]) -> dict[str, Any]:
     """The polygons of an object within a box (float32 xyxy), at `size`, as a run-length mask."""
     # In single precision, as published: the last bit of a factor decides on which side a point is.
-    factors = np.float32(size[::-1]) / np.maximum(box[2:] - box[:2], np.float32(SLIMMEST))
+    factors = np.array(size[::-1], np.float32) / np.maximum(box[2:] - box[:2], np.float32(SLIMMEST))
     moved = [((p.reshape(-1, 2) - box[:2]) * factors).reshape(-1) for p in polygons]
     return coco_mask.merge(coco_mask.frPyObjects(moved, *size))
