@@ -105,6 +105,8 @@ def test_classes_follow_the_file(data):
         (first('annotations', segmentation=[[1, 2, 3, 4]]), 'annotation 1 has a polygon of 2 poin'),
         (first('annotations', segmentation=[[1, 2, 3, 4, 5, float('nan')]]), 'coordinate nan'),
         (first('annotations', segmentation=[[1, 2, 3, 4, 5, float('inf')]]), 'coordinate inf'),
+        (first('annotations', segmentation=[[1e308] * 6]), 'coordinate 1e.308'),
+        (first('annotations', segmentation=[[1, 2, 3, 4, 5, 10**400]]), 'coordinate 1000'),
         (first('annotations', segmentation=[[1, 2, 3, 4, 5, '6']]), "coordinate '6'"),
         (first('annotations', segmentation=[[1, 2, 3, 4, 5, None]]), 'coordinate None'),
         (first('annotations', segmentation=[1, 2, 3, 4, 5, 6]), 'a polygon that is 1; a segm'),

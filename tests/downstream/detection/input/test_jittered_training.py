@@ -44,10 +44,9 @@ def test_it_trains(data, tmp_path, filtered):
     cfg = read_config('configs/downstream/detection/mask-rcnn_vit_smoke_coco.py')
     cfg.merge_from_dict({
         'work_dir': str(tmp_path / 'out'),
-        'model.backbone.arch': {'embed_dim': 48, 'depth': 4, 'num_heads': 3},
         'train_cfg.max_iters': 3,
         'train_dataloader.batch_size': 3,
-        'param_scheduler.1.end': 3,
+        'param_scheduler.1.end': 20,
     })  # fmt: skip
     dataset = cfg.train_dataloader.dataset.dataset
     dataset.pipeline = JITTER
