@@ -6,6 +6,7 @@ SCOPE = 'downstream'
 MODULES = [
     'downstream.cached_dataset',
     'downstream.detection.metric',
+    'downstream.detection.input.large_scale_jitter',
     'downstream.segmentation.metric',
     'downstream.tracking.sequences',
     'downstream.tracking.pairs',

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from downstream.detection.input.coco_masks import check_masks
 from downstream.evaluation.fingerprint import listing_digest
 from downstream.task import DataCard
 from mim_backbones.errors import UserError
@@ -51,11 +52,11 @@ class CocoSplit:
 
 
 def read_split(root: Path, images: str, annotations: str) -> CocoSplit:
-    """Reads a COCO instance file, once for each state of it, and looks for its images.
+    """Reads a COCO instance file and lists its folder, once for each state of them.
 
     Raises:
-        UserError: not a COCO instance file, no image in it, ids or boxes that do not fit, masks of
-            some objects only, or an image that is not there.
+        UserError: not a COCO instance file, no image in it, ids, boxes or masks that do not fit,
+            masks of some objects only, or an image that is not there.
     """
     file, folder = root / annotations, root / images
     try:
@@ -63,12 +64,48 @@ def read_split(root: Path, images: str, annotations: str) -> CocoSplit:
     except OSError as error:
         raise UserError(f'{file} cannot be read ({error.strerror})') from error
     split = _read_file(file, stat.st_mtime_ns, stat.st_size)
-    # One listing instead of a look at each file; names with folders are looked for one by one.
-    there = set(os.listdir(folder)) if folder.is_dir() else set()
-    for name in split.images:
-        if name not in there and not (folder / name).is_file():
-            raise UserError(f'{folder / name}, named in {file}, is not there')
-    return split
+    missing = _missing(folder, split.images)
+    if not missing:
+        return split
+    if len(missing) > len(split.images) / 2:
+        found = min(_listing(folder), default=None)
+        raise UserError(
+            f'{len(missing)} of {len(split.images)} images of {file} are not in {folder}, among '
+            f'them {missing[0]}; {f"it holds {found}" if found else "it has no file"}: are these '
+            'the annotations of another split?'
+        )
+    more = f' (nor are {len(missing) - 1} more)' if len(missing) > 1 else ''
+    raise UserError(
+        f'{folder / missing[0]}, named in {file}, is not there{more}; fetch it, or take it out of '
+        'the file'
+    )
+
+
+def _missing(folder: Path, names: tuple[str, ...]) -> list[str]:
+    """By listings: a look at each of 118,000 files takes minutes on a network."""
+    there: dict[str, frozenset[str]] = {}
+    missing = []
+    for name in names:
+        below, _, last = name.rpartition('/')
+        if below not in there:
+            there[below] = _listing(folder / below)
+        if last not in there[below]:
+            missing.append(name)
+    return missing
+
+
+def _listing(folder: Path) -> frozenset[str]:
+    """Names of the files in a folder; none where there is no folder."""
+    try:
+        return _names(folder, folder.stat().st_mtime_ns)
+    except OSError:
+        return frozenset()
+
+
+@lru_cache(maxsize=64)
+def _names(folder: Path, changed: int) -> frozenset[str]:
+    with os.scandir(folder) as entries:
+        return frozenset(entry.name for entry in entries if entry.is_file())
 
 
 @lru_cache(maxsize=8)
@@ -85,6 +122,7 @@ def _read_file(file: Path, changed: int, size: int) -> CocoSplit:
         categories = _by_id(content['categories'], 'category')
         _by_id(content['annotations'], 'annotation')
         usable = sum(_is_usable(one, images, categories) for one in content['annotations'])
+        check_masks(content['annotations'], images)
         names = tuple(_text(image, 'file_name') for image in content['images'])
         classes = tuple(_text(category, 'name') for category in content['categories'])
     except ValueError as error:
