@@ -17,6 +17,9 @@ from torch import Tensor
 
 from mim_backbones.registry import MODELS
 
+# The norm of these pyramids for the heads on them: `norm_cfg=dict(type='mim_backbones.LayerNorm2d')`
+MODELS.register_module(module=LayerNorm2d)
+
 
 @MODELS.register_module()
 class SimpleFeaturePyramid(BaseModule):
