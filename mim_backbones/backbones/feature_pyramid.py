@@ -8,6 +8,7 @@ round up: the last row of an odd map is pooled alone and not dropped (even ones 
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch.nn as nn
 import torch.nn.functional as F
@@ -15,10 +16,12 @@ from mmengine.model import BaseModule
 from timm.layers import LayerNorm2d
 from torch import Tensor
 
+from mim_backbones.backbones.base import check_option
 from mim_backbones.registry import MODELS
 
 # The pyramid's norm, for the heads on it: `norm_cfg=dict(type='mim_backbones.LayerNorm2d')`.
 MODELS.register_module(module=LayerNorm2d)
+NORMS = {'batch': nn.BatchNorm2d, 'group': partial(nn.GroupNorm, 32)}
 
 
 @MODELS.register_module()
@@ -90,9 +93,10 @@ class BlockPyramid(BaseModule):
         in_channels: channels of the backbone's maps.
         patch_size: stride of the backbone's maps in pixels.
         strides: stride of each level in pixels, as many as the backbone returns maps.
+        norm: 'batch', or 'group' for GroupNorm of 32 groups (MIMDet's plain-ViT FPN).
 
     Raises:
-        ValueError: a stride that no power of two leads to.
+        ValueError: a stride that no power of two leads to, or an unknown norm.
     """
 
     def __init__(
@@ -100,15 +104,17 @@ class BlockPyramid(BaseModule):
         in_channels: int,
         patch_size: int = 16,
         strides: Sequence[int] = (4, 8, 16, 32),
+        norm: str = 'batch',
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        check_option('BlockPyramid', 'norm', norm, tuple(NORMS))
         self.num_levels = len(strides)
         for number, stride in enumerate(strides, 1):
             octaves = octaves_up(patch_size, stride)
             layers: list[nn.Module] = []
             for i in range(octaves):
-                layers += [nn.BatchNorm2d(in_channels), nn.GELU()] if i else []
+                layers += [NORMS[norm](in_channels), nn.GELU()] if i else []
                 layers.append(nn.ConvTranspose2d(in_channels, in_channels, 2, 2))
             if octaves < 0:
                 layers.append(nn.MaxPool2d(2**-octaves, ceil_mode=True))
