@@ -7,6 +7,7 @@ MODULES = [
     'downstream.cached_dataset',
     'downstream.detection.cascade',
     'downstream.detection.metric',
+    'downstream.detection.input.large_scale_jitter',
     'downstream.segmentation.metric',
     'downstream.tracking.sequences',
     'downstream.tracking.pairs',
