@@ -35,9 +35,7 @@ def objects_of(golden: dict[str, Any]) -> list[int]:
 def jittered(golden: dict[str, Any], name: str) -> tuple[Objects, np.ndarray]:
     """What is left, and where it stands in `annotations`."""
     places = objects_of(golden)
-    polygons = [
-        [one.numpy() for one in golden['annotations'][i]['polygons']] for i in places
-    ]
+    polygons = [[one.numpy() for one in golden['annotations'][i]['polygons']] for i in places]
     found = jitter_objects(polygons, jitter_of(golden, name))
     return found, np.array(places)[found.kept]
 

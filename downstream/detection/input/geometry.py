@@ -79,9 +79,7 @@ class Jitter:
         return np.minimum(np.concatenate([low, high], 1).clip(0), (*edge, *edge))
 
 
-def plan(
-    source: Size, draws: Draws, target: Size, flip: float = 0.5, pad: bool = False
-) -> Jitter:
+def plan(source: Size, draws: Draws, target: Size, flip: float = 0.5, pad: bool = False) -> Jitter:
     """What the draws make of a picture.
 
     Args:
