@@ -9,8 +9,9 @@ A protocol is a recipe that says so itself:
 family: 'vit', 'swin', 'hiera', or '' for any. arch: a size of the family by its name in
 `mim_backbones.backbones.archs`, or '' for any. framework: of the rows of `published_results.csv`
 that the recipe reproduces. by_arch: what changes with the checkpoint's size
-(`backbone_config.fit_backbone`), where a recipe takes any. Whatever changes the numbers of a recipe
-raises its version.
+(`backbone_config.fit_backbone`), where a recipe takes any. seconds_per_image: published time of a
+training image on one GPU, for estimates. Whatever changes the numbers of a recipe raises its
+version.
 
 A recipe that assigns no `protocol` of its own is none, even where a base of it is: two recipes
 never share a name. What its own dict leaves out comes from its bases, as in any config.
@@ -38,16 +39,20 @@ GROUP = 'mimbench.protocols'
 FAMILIES = ('vit', 'swin', 'hiera', '')
 SIZES: dict[str, Collection[str]] = {'vit': VIT, 'swin': SWIN, 'hiera': HIERA}
 WORDS = {f.name: f.default is MISSING for f in fields(Protocol)}  # -> whether it must be there
-RULES = {'by_arch'}  # what a recipe's `protocol` may hold besides
+RULES = {'by_arch', 'seconds_per_image'}  # what a recipe's `protocol` may hold besides
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A protocol, the file that defines it, and the first line of that file's docstring."""
+    """A protocol, the file that defines it, and the first line of that file's docstring.
+
+    seconds_per_image: published time of a training image on one GPU; 0 where none is.
+    """
 
     protocol: Protocol
     path: Path
     summary: str
+    seconds_per_image: float = 0.0
 
 
 def recipes() -> dict[str, Recipe]:
@@ -165,7 +170,8 @@ def _read(path: Path) -> Recipe | None:
         listed = ', '.join(sizes) or 'none without a family'
         raise UserError(f'recipe {path}: arch {said["arch"]!r}; known: {listed}')
     summary = (ast.get_docstring(tree) or '').partition('\n')[0]
-    return Recipe(Protocol(**{k: str(v) for k, v in said.items() if k in WORDS}), path, summary)
+    protocol = Protocol(**{k: str(v) for k, v in said.items() if k in WORDS})
+    return Recipe(protocol, path, summary, float(said.get('seconds_per_image', 0)))
 
 
 def _protocol(path: Path, tree: ast.Module) -> dict[str, Any]:

@@ -12,7 +12,7 @@ what differs from the release, and the switch back: docs/deviations.md
 """
 _base_ = ['mask-rcnn-vitdet_vit-b_mae-pre_100e_coco.py']
 protocol = dict(
-    name='cascade-mask-rcnn-vitdet-b',
+    name='cascade-mask-rcnn-vitdet-b', seconds_per_image=0.362,
     framework='Cascade Mask R-CNN ViTDet 100e LSJ-1024, detectron2')
 
 channels = 256

@@ -12,7 +12,7 @@ what differs from the release, and the switch back: docs/deviations.md
 """
 _base_ = ['cascade-mask-rcnn-vitdet_vit-b_mae-pre_100e_coco.py']
 protocol = dict(
-    name='cascade-mask-rcnn-vitdet-h', arch='huge',
+    name='cascade-mask-rcnn-vitdet-h', arch='huge', seconds_per_image=1.137,
     framework='Cascade Mask R-CNN ViTDet 75e LSJ-1024, detectron2')
 
 model = dict(

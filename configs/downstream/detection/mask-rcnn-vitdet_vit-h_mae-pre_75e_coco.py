@@ -11,7 +11,8 @@ what differs from the release, and the switch back: docs/deviations.md
 """
 _base_ = ['mask-rcnn-vitdet_vit-b_mae-pre_100e_coco.py']
 protocol = dict(
-    name='mask-rcnn-vitdet-h', arch='huge', framework='Mask R-CNN ViTDet 75e LSJ-1024, detectron2')
+    name='mask-rcnn-vitdet-h', arch='huge', seconds_per_image=1.098,
+    framework='Mask R-CNN ViTDet 75e LSJ-1024, detectron2')
 
 model = dict(
     backbone=dict(arch='huge', global_blocks=(7, 15, 23, 31), drop_path_rate=0.5),

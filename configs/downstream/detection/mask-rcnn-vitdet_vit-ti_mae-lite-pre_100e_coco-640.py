@@ -13,7 +13,7 @@ what differs from the release, and the switch back: docs/deviations.md
 """
 _base_ = ['mask-rcnn-vitdet_vit-b_mae-pre_100e_coco.py']
 protocol = dict(
-    name='mask-rcnn-vitdet-ti-640', arch='tiny-h12',
+    name='mask-rcnn-vitdet-ti-640', arch='tiny-h12', seconds_per_image=0,
     framework='Mask R-CNN ViTDet 100e LSJ-640, detectron2 (MAE-Lite codebase)')
 
 side = 640
