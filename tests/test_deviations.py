@@ -3,6 +3,7 @@
 import ast
 import fnmatch
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,11 @@ def switch(cell: str) -> tuple[str, Any]:
     return key, DictAction._parse_iterable(value)
 
 
+@cache
+def recipe(name: str) -> Config:
+    return read_config(RECIPES[name])
+
+
 def at(cfg: Config, key: str) -> Any:
     value: Any = cfg
     for part in key.split('.'):
@@ -84,14 +90,14 @@ def test_a_switch_is_there_and_not_yet_as_in_the_release(name, cell) -> None:
     if cell == 'none':
         return
     key, released = switch(cell)
-    assert at(read_config(RECIPES[name]), key) != released
+    assert at(recipe(name), key) != released
     assert at(read_config(RECIPES[name], {key: released}), key) == released
 
 
 @pytest.mark.parametrize(('name', 'released', 'other'), cases(REPEATS, 2, 3))
 def test_the_recipe_has_the_value_of_the_release(name, released, other) -> None:
     key, value = switch(released)
-    assert at(read_config(RECIPES[name]), key) == value
+    assert at(recipe(name), key) == value
     if other != 'none':
         same_key, instead = switch(other)
         assert same_key == key and instead != value
@@ -100,5 +106,5 @@ def test_the_recipe_has_the_value_of_the_release(name, released, other) -> None:
 
 @pytest.mark.parametrize('name', sorted(path for path in RECIPES))
 def test_a_recipe_decodes_exactly(name) -> None:
-    dataset = read_config(RECIPES[name]).train_dataloader.dataset
+    dataset = recipe(name).train_dataloader.dataset
     assert dataset.get('decode', 'exact') == 'exact'

@@ -159,3 +159,13 @@ def test_the_command_lists_and_filters() -> None:
     assert 'upernet-vit-b-beitv2' in table
     assert 'smoke' not in table
     assert isinstance(CliRunner().invoke(protocols, ['--tier', 'x']).exception, UserError)
+
+
+def test_the_command_says_what_a_protocol_costs_and_what_is_reported() -> None:
+    done = CliRunner().invoke(protocols, ['--task', 'detection', '--json'])
+    (row,) = (row for row in json.loads(done.stdout) if row['name'] == 'mask-rcnn-vitdet-b')
+    assert (row['parameters'], row['input'], row['arch']) == (110895024, [1024, 1024], 'base')
+    assert round(row['gpu_hours']) == 1029  # 0.314 s an image, 100 epochs
+    assert row['reported'][0]['values'] == {'APbox': 51.6, 'APmask': 45.9}
+    said = CliRunner().invoke(protocols, ['--task', 'detection']).stdout
+    assert 'M: million parameters' in said and '110.9' in said
