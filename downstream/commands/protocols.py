@@ -1,4 +1,4 @@
-"""`mimbench protocols`: what checkpoints can be evaluated under."""
+"""`mimbench protocols`: what checkpoints are evaluated under, its cost, what others report."""
 
 import json
 from dataclasses import asdict
@@ -13,18 +13,23 @@ import click
 def protocols(task: str | None, tier: str | None, as_json: bool) -> None:
     """List the protocols: recipes that say of themselves what they measure.
 
-    `mimbench eval --tier TIER` takes the one for the checkpoint's family of backbones,
+    `mimbench eval --tier TIER` takes the one for the checkpoint's family and size of backbones,
     `mimbench eval --protocol NAME` the one of that name.
+
+    Parameters are the whole model's. G: multiply-adds on one test picture of the given height and
+    width, regions included. GPU-h: of one training, from published seconds per image (marked *) or
+    from 3 x G x images at 10 T multiply-adds a second and GPU, about an A100's at work.
 
     \b
     Examples:
       mimbench protocols
-      mimbench protocols --task segmentation --tier full
+      mimbench protocols --task detection --tier full
       mimbench protocols --json
 
     \b
     Exit codes: 0 listed, perhaps none; 2 no such task or tier, or a recipe is broken.
     """
+    from downstream.costs.table import costs, reported
     from downstream.evaluation.protocols import recipes
     from downstream.results.result import TIERS
     from downstream.task import find_task
@@ -38,9 +43,17 @@ def protocols(task: str | None, tier: str | None, as_json: bool) -> None:
         for recipe in recipes().values()
         if name in (None, recipe.protocol.task) and tier in (None, recipe.protocol.tier)
     ]
+    cost = costs(found)
     if as_json:
         rows = [
-            {**asdict(one.protocol), 'summary': one.summary, 'recipe': str(one.path)}
+            {
+                **asdict(one.protocol),
+                'summary': one.summary,
+                'recipe': str(one.path),
+                **asdict(cost[one.protocol.name]),
+                'gpu_hours': cost[one.protocol.name].gpu_hours,
+                'reported': [asdict(row) for row in reported(one)],
+            }
             for one in found
         ]
         click.echo(json.dumps(rows, indent=2))
@@ -50,11 +63,28 @@ def protocols(task: str | None, tier: str | None, as_json: bool) -> None:
     from rich.table import Table
 
     table = Table(box=None, header_style='bold')
-    for column in ('protocol', 'task', 'tier', 'family', 'what it is'):
-        table.add_column(column, overflow='fold')
+    for column, justify in (
+        ('protocol', 'left'), ('tier', 'left'), ('backbone', 'left'), ('input', 'right'),
+        ('M', 'right'), ('G', 'right'), ('GPU-h', 'right'), ('what it is', 'left'),
+    ):  # fmt: skip
+        table.add_column(column, justify=justify, overflow='fold')  # type: ignore[arg-type]
     for one in found:
-        said = one.protocol
-        compared = f' Compares with: {said.framework}.' if said.framework else ''
-        label = f'{said.name} v{said.version}'
-        table.add_row(label, said.task, said.tier, said.family or 'any', one.summary + compared)
-    Console().print(table)
+        said, own = one.protocol, cost[one.protocol.name]
+        rows = '; '.join(map(str, reported(one)))
+        table.add_row(
+            f'{said.name} v{said.version}',
+            said.tier,
+            f'{said.family or "any"} {said.arch}',
+            'x'.join(map(str, own.input)),
+            f'{own.parameters / 1e6:.1f}',
+            f'{own.macs / 1e9:.1f}',
+            f'{own.gpu_hours:,.1f}' + '*' * bool(own.seconds_per_image),
+            one.summary + (f' Reported: {rows}.' if rows else ''),
+        )
+    console = Console()
+    console.print(
+        'M: million parameters. G: giga multiply-adds on one test picture of that height and '
+        'width.\nGPU-h: of one training; * by published seconds per image, else 3 x G x images '
+        'at 10 T multiply-adds a second.'
+    )
+    console.print(table)

@@ -1,4 +1,4 @@
-"""mmdet's and mmseg's own train.py with our backbones: the config imports them by name."""
+"""mmdet's and mmseg's own train.py and test.py with our backbones and a checkpoint made here."""
 
 import importlib.util
 import os
@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-VIT = "type='mim_backbones.MIMViT', arch=dict(embed_dim=32, depth=2, num_heads=2)"
+ARCH = {'embed_dim': 32, 'depth': 2, 'num_heads': 2}
+VIT = (
+    "type='mim_backbones.MIMViT', arch=dict(embed_dim=32, depth=2, num_heads=2), "
+    "init_cfg=dict(type='Pretrained', checkpoint='{weights}')"
+)
 OPTIMIZER = """
 custom_imports = dict(imports=['mim_backbones'])
 optim_wrapper = dict(
@@ -51,16 +55,41 @@ train_cfg = dict(max_iters=1, val_interval=1)
     ('package', 'text', 'score'),
     [('mmdet', DETECTOR, 'Epoch(val) [1]'), ('mmseg', SEGMENTER, 'mIoU: ')],
 )
-def test_it_trains_and_validates(world: Path, tmp_path: Path, package, text, score) -> None:
+def test_it_trains_validates_and_tests(world: Path, tmp_path: Path, package, text, score) -> None:
     spec = importlib.util.find_spec(package)
     mim = Path(spec.submodule_search_locations[0], '.mim')
-    (tmp_path / 'child.py').write_text(text.format(mim=mim, world=world))
-    command = [sys.executable, str(mim / 'tools' / 'train.py'), str(tmp_path / 'child.py')]
+    weights, config = pretrained(tmp_path), tmp_path / 'child.py'
+    config.write_text(text.format(mim=mim, world=world, weights=weights))
+    work = ['--work-dir', str(tmp_path / 'work')]
+    said = stock_tool(mim, 'train.py', tmp_path, str(config), *work)
+    assert score in said
+    assert 'blocks.1.mlp.fc2.weight' in said or 'loaded' in said  # the report of the load
+    (trained,) = (tmp_path / 'work').glob('*_1.pth')
+    assert score.replace('val', 'test').replace('[1]', '') in stock_tool(
+        mim, 'test.py', tmp_path, str(config), str(trained), *work
+    )
+
+
+def pretrained(folder: Path) -> Path:
+    """A checkpoint as pre-training here leaves it."""
+    import torch
+
+    from mim_backbones.registry import MODELS
+
+    backbone = {'type': 'mim_backbones.MIMViT', 'arch': ARCH, 'img_size': 64, 'mask_token': True}
+    state = MODELS.build(dict(backbone)).state_dict()
+    content = {f'backbone.{key}': value for key, value in state.items()}
+    record = {'method': 'SimMIM', 'backbone': backbone}
+    torch.save({'state_dict': content, 'meta': {'mimbench': record}}, folder / 'epoch_1.pth')
+    return folder / 'epoch_1.pth'
+
+
+def stock_tool(mim: Path, name: str, folder: Path, *words: str) -> str:
     done = subprocess.run(
-        [*command, '--work-dir', str(tmp_path / 'work')],
-        cwd=tmp_path, env={**os.environ, 'OMP_NUM_THREADS': '1'}, capture_output=True, text=True,
+        [sys.executable, str(mim / 'tools' / name), *words],
+        cwd=folder, env={**os.environ, 'OMP_NUM_THREADS': '1'}, capture_output=True, text=True,
         check=False,
     )  # fmt: skip
     said = done.stdout + done.stderr
     assert done.returncode == 0, said[-3000:]
-    assert score in said
+    return said

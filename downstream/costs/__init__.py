@@ -1,0 +1,1 @@
+"""What a protocol costs before anything is run: parameters, multiply-adds, GPU-hours."""

@@ -1,0 +1,123 @@
+"""Parameters and multiply-adds of a recipe's model on one test picture, without memory for it.
+
+    backbone and neck    on the picture as it reaches the model in a test
+    dense heads          on the neck's maps
+    heads of regions     on as many regions as the test keeps: proposals for boxes (in each stage),
+                         detections for masks
+
+A multiplication with its addition is one operation. What works on regions only to choose them
+(suppression, pooling) is not counted, nor what only training has.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn as nn
+from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
+
+from mim_backbones.bench.flops import count_flops
+from mim_backbones.training.config import open_config
+from mim_backbones.training.launch import build_errors_in_one_line
+
+RATIO = 1.6  # longer to shorter side of a picture that a recipe does not make square
+# Images of an epoch: COCO train2017 with annotations, ADE20K's training split.
+EPOCH = {'detection': 117266, 'segmentation': 20210}
+
+
+@dataclass(frozen=True)
+class Count:
+    """Of one recipe.
+
+    parameters: of the whole model.
+    macs: multiply-adds, see the module.
+    input: height and width in pixels.
+    images: seen in training; 0 where the recipe does not say.
+    """
+
+    parameters: int
+    macs: int
+    input: tuple[int, int]
+    images: int
+
+
+def count(path: Path, task: str) -> Count:
+    """Counts a recipe.
+
+    Raises:
+        UserError: the recipe cannot be read, or its model not be built.
+    """
+    cfg = open_config(path)
+    height, width = test_size(cfg)
+    scope = DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmengine')
+    with scope, build_errors_in_one_line(str(path)), torch.device('meta'):
+        model = MODELS.build(cfg.model).eval()
+        image = torch.zeros(1, 3, height, width)
+        with torch.no_grad():
+            work = count_flops(lambda: forward(model, cfg, image))
+    parameters = sum(p.numel() for p in model.parameters())
+    return Count(parameters, work.flops // 2, (height, width), images_of(cfg, task))
+
+
+def test_size(cfg: Config) -> tuple[int, int]:
+    """Height and width in pixels of what the model sees: of a window, or of a padded picture."""
+    test = cfg.model.get('test_cfg') or {}
+    if test.get('crop_size'):
+        return tuple(test.crop_size)
+    own = cfg.model.backbone.get('img_size', 224)
+    steps = [step for step in _steps(cfg.get('test_dataloader', {})) if 'scale' in step]
+    if not steps:
+        return (own, own) if isinstance(own, int) else tuple(own)
+    scale = steps[-1]['scale']
+    longer, shorter = max(scale), min(scale)
+    sides = (shorter, min(longer, int(RATIO * shorter)))
+    divisor = (cfg.model.get('data_preprocessor') or {}).get('pad_size_divisor', 1)
+    height, width = (-(-side // divisor) * divisor for side in sides)
+    return height, width
+
+
+def forward(model: nn.Module, cfg: Config, image: torch.Tensor) -> None:
+    """What runs on one test picture, as far as it can be counted."""
+    maps = model.extract_feat(image) if hasattr(model, 'extract_feat') else model.backbone(image)
+    for name in ('rpn_head', 'bbox_head', 'decode_head'):
+        if isinstance(getattr(model, name, None), nn.Module):
+            getattr(model, name).forward(maps)
+    roi_head = getattr(model, 'roi_head', None)
+    if roi_head is None:
+        return
+    for part, kept in (('bbox', cfg.model.test_cfg.rpn), ('mask', cfg.model.test_cfg.rcnn)):
+        extractors = _each(getattr(roi_head, f'{part}_roi_extractor', None))
+        heads = _each(getattr(roi_head, f'{part}_head', None))
+        for extractor, head in zip(extractors, heads):
+            size = extractor.roi_layers[0].output_size
+            head(torch.zeros(kept.max_per_img, extractor.out_channels, *size))
+
+
+def images_of(cfg: Config, task: str) -> int:
+    train = cfg.get('train_cfg') or {}
+    if train.get('max_epochs'):
+        return train.max_epochs * EPOCH.get(task, 0)
+    scaling = cfg.get('auto_scale_lr') or {}
+    batch = cfg.get('train_dataloader', {}).get('batch_size', 0)
+    if scaling.get('enable'):
+        batch = scaling.base_batch_size
+    return train.get('max_iters', 0) * batch
+
+
+def _each(part: Any) -> Sequence[nn.Module]:
+    return () if part is None else part if isinstance(part, nn.ModuleList) else [part]
+
+
+def _steps(node: Any) -> Iterator[dict[str, Any]]:
+    """Every transform of a loader, nested ones too."""
+    if isinstance(node, dict):
+        if str(node.get('type', '')).rpartition('.')[2] == 'Resize':
+            yield node
+        for each in node.values():
+            yield from _steps(each)
+    elif isinstance(node, list | tuple):
+        for each in node:
+            yield from _steps(each)

@@ -1,0 +1,87 @@
+"""Counts of published models, the table in the package, and estimates of GPU-hours."""
+
+import json
+
+import pytest
+
+from downstream.costs import table
+from downstream.costs.table import COUNTS, costs, counted, digest, published, reported
+from downstream.evaluation.protocols import recipes
+
+ALL = recipes()
+TABLE = json.loads(COUNTS.read_text())
+# G multiply-adds at 800 x 1280 with 1000 proposals and 100 masks: README of
+# SwinTransformer/Swin-Transformer-Object-Detection.
+FLOPS = {
+    'mask-rcnn-swin-t-1x': 267, 'mask-rcnn-swin-s-3x': 359, 'cascade-mask-rcnn-swin-t-3x': 745,
+    'cascade-mask-rcnn-swin-s-3x': 838, 'cascade-mask-rcnn-swin-b-3x': 982,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('name', ALL)
+def test_the_table_is_of_the_recipes_as_they_are(name: str) -> None:
+    mend = 'run python tools/count_protocols.py'
+    assert TABLE.get(name, {}).get('digest') == digest(ALL[name].path), mend
+    assert set(TABLE) <= set(ALL), mend
+
+
+@pytest.mark.parametrize('name', FLOPS)
+def test_operations_are_those_of_the_release(name: str) -> None:
+    assert round(TABLE[name]['macs'] / 1e9) == FLOPS[name]
+    assert TABLE[name]['input'] == [800, 1280]
+
+
+@pytest.mark.parametrize(
+    'name', ['mask-rcnn-vit-smoke', 'upernet-swin-smoke', 'mask-rcnn-swin-t-1x']
+)
+def test_counting_anew_gives_the_table(name: str) -> None:
+    assert json.loads(json.dumps(counted(ALL[name]))) == TABLE[name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ALL)
+def test_counting_every_recipe_anew_gives_the_table(name: str) -> None:
+    assert json.loads(json.dumps(counted(ALL[name]))) == TABLE[name]
+
+
+def test_hours_by_hand() -> None:
+    found = costs(ALL.values())
+    # Published: 0.314 s x 184375 iterations x 64 images.
+    assert found['mask-rcnn-vitdet-b'].gpu_hours == pytest.approx(0.314 * 11.8e6 / 3600)
+    swin = found['mask-rcnn-swin-t-1x']
+    assert swin.images == 12 * 117266
+    assert swin.gpu_hours == pytest.approx(3 * swin.macs / table.RATE * swin.images / 3600)
+
+
+def test_a_recipe_without_a_row_is_counted(monkeypatch, tmp_path) -> None:
+    one = ALL['mask-rcnn-vit-smoke']
+    monkeypatch.setattr(table, 'COUNTS', tmp_path / 'none.json')
+    (found,) = costs([one]).values()
+    assert found.parameters == TABLE['mask-rcnn-vit-smoke']['parameters']
+
+
+def test_a_digest_ignores_words_and_sees_values(tmp_path) -> None:
+    file = tmp_path / 'a.py'
+    file.write_text('"""One."""\nlr = 1  # slow\n')
+    first = digest(file)
+    file.write_text('"""Two."""\nlr = 1\n')
+    assert digest(file) == first
+    file.write_text('lr = 2\n')
+    assert digest(file) != first
+
+
+def test_reported_rows_are_of_the_framework_and_size() -> None:
+    (mae, *others) = reported(ALL['mask-rcnn-vitdet-b'])
+    assert (mae.method, mae.values) == ('MAE', {'APbox': 51.6, 'APmask': 45.9})
+    assert [one.method for one in others] == ['SiameseIM']
+    (large,) = reported(ALL['mask-rcnn-vitdet-l'])
+    assert large.values == {'APbox': 55.5, 'APmask': 49.2}
+    assert reported(ALL['mask-rcnn-vit-smoke']) == []
+    tiny = {one.method for one in reported(ALL['mask-rcnn-vitdet-ti-640'])}
+    assert {'MAE', 'D2-MAE-Lite', 'supervised (DeiT)'} <= tiny
+
+
+def test_every_reported_row_has_a_source_and_a_protocol() -> None:
+    frameworks = {one.protocol.framework for one in ALL.values()}
+    for row in published():
+        assert row['source'] and row['framework'] in frameworks and float(row['value'])
