@@ -100,6 +100,14 @@ class Scored(NamedTuple):
     rows: Mapping[str, Mapping[str, HalfScores]]
 
 
+class Summary(NamedTuple):
+    """Of one metric and training, in percent."""
+
+    clean: HalfScores
+    mean: HalfScores  # mPC
+    relative: HalfScores  # rPC
+
+
 def row_name(corruption: str, severity: int) -> str:
     return f'{corruption} {severity}'
 
@@ -128,25 +136,28 @@ def save_halves(path: Path, rows: Mapping[str, Mapping[str, HalfScores]]) -> Pat
     )
 
 
-def load_halves(path: Path, robustness: Robustness) -> dict[str, tuple[HalfScores, HalfScores]]:
-    """Metric -> (mPC, rPC), each with its halves.
+def load_halves(path: Path, robustness: Robustness) -> dict[str, Summary]:
+    """Metric -> what sums it up.
 
     Raises:
         UserError: missing, broken, or not of these conditions.
     """
     kind, names, arrays = read_arrays(path)
-    wanted = {
+    wanted = [
         row_name(name, level) for name in robustness.scores for level in robustness.severities
-    }
+    ]
     units = arrays.pop('units', None)
-    if kind != KIND or set(names) != {CLEAN, *wanted} or units is None or units.size != 1:
+    if (
+        kind != KIND
+        or sorted(names) != sorted([CLEAN, *wanted])
+        or units is None
+        or units.size != 1
+    ):
         raise UserError(f'{path}: not the scores under corruption of its result; evaluate again')
     return {metric: _summed_up(path, names, int(units), rows) for metric, rows in arrays.items()}
 
 
-def _summed_up(
-    path: Path, names: tuple[str, ...], units: int, rows: Array
-) -> tuple[HalfScores, HalfScores]:
+def _summed_up(path: Path, names: tuple[str, ...], units: int, rows: Array) -> Summary:
     splits, odd = divmod(rows.shape[-1] - 1, 2) if rows.ndim == 2 else (0, 1)
     if odd or not splits or len(rows) != len(names) or rows.dtype.kind != 'f':
         raise UserError(f'{path}: not the scores under corruption of its result; evaluate again')
@@ -154,9 +165,11 @@ def _summed_up(
     # all corruptions have the same severities, so this is the mean of means
     mean = np.stack([row for name, row in zip(names, rows) if name != CLEAN]).mean(0, np.float64)
     with np.errstate(divide='ignore', invalid='ignore'):
-        relative = 100 * mean / clean  # nan or inf where a half scores nothing even when clean
-    relative[~np.isfinite(relative)] = np.nan
-    return tuple(  # type: ignore[return-value]
-        HalfScores(float(each[0]), each[1 : splits + 1], each[splits + 1 :], units)
-        for each in (mean, relative)
+        relative = 100 * mean / clean
+    relative[~np.isfinite(relative)] = np.nan  # a half scores nothing on clean pictures either
+    return Summary(
+        *(
+            HalfScores(float(each[0]), each[1 : splits + 1], each[splits + 1 :], units)
+            for each in (clean, mean, relative)
+        )
     )
