@@ -49,6 +49,8 @@ class Robustness:
             raise ValueError('robustness.scores must have the same severities for all corruptions')
         if set(rows[0]) - set('12345'):
             raise ValueError(f'robustness.scores has severities {rows[0]}, known: 1 to 5')
+        if not all(isinstance(each, dict) for row in self.scores.values() for each in row.values()):
+            raise ValueError('robustness.scores must hold metrics for each severity')
         if not isinstance(self.frost, str) or not isinstance(self.version, int):
             raise ValueError('robustness must hold frost, a text, and version, a whole number')
         if self.halves is not None and not isinstance(self.halves, str):
