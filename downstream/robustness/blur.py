@@ -63,8 +63,10 @@ def _sources(offset: NDArray, reach: int, height: int, width: int) -> NDArray:
     count = height * width
     follow = np.concatenate([here + count, here + count])
     follow[inner] = np.where(visited[wanted] & (wanted > inner), wanted, wanted + count)
-    while (follow[inner] < count).any():
-        follow = follow[follow]
+    open_ends = inner[follow[inner] < count]
+    while open_ends.size:
+        follow[open_ends] = follow[follow[open_ends]]
+        open_ends = open_ends[follow[open_ends] < count]
     return follow[:count] - count
 
 

@@ -26,8 +26,9 @@ def plan(world, weights, tmp_path):
     """(task, out, conditions, request...) -> the planned job."""
     contestants = open_contestants([str(weights)])
 
-    def planned(task, out='out', conditions=None, **request):
-        given = Request((), world, tmp_path / out, (task,), options=QUICK, threads=1,
+    def planned(task, out='out', conditions=None, batch=2, **request):
+        options = {**QUICK, 'train_dataloader.batch_size': batch}
+        given = Request((), world, tmp_path / out, (task,), options=options, threads=1,
                         conditions=conditions, **request)  # fmt: skip
         (one,) = plan_jobs(given, contestants, load_data_spec(world))
         return one
@@ -71,24 +72,24 @@ def test_clean_scores_stay_what_they_are(plan, task):
 
 @pytest.mark.slow
 def test_a_job_killed_between_two_scorings_neither_trains_nor_scores_them_again(plan):
-    many = Conditions(('fog', 'snow', 'brightness', 'contrast'), (1, 2, 3, 4, 5))
+    many = Conditions(('fog', 'snow', 'contrast'), (1, 2, 3, 4))
     planned = plan('segmentation', conditions=many)
     folder = planned.job.log_folder / 'corruptions'
     process = start_job(planned)
-    while len(list(folder.glob('*.json'))) < 3:
+    while len(list(folder.glob('*.json'))) < 2:
         assert process.poll() is None
         time.sleep(0.01)
     assert stand_of(planned.job).words.startswith('corrupted ')
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     done = {path: path.stat().st_mtime_ns for path in folder.glob('*.json')}
-    assert 3 <= len(done) < 20
+    assert 2 <= len(done) < 12
 
     planned = plan('segmentation', conditions=many)
     assert planned.done is None
     result = ended(planned)
     assert result.run['resumed_at'] == 4  # from the trained weights
-    assert len(list(folder.glob('*.json'))) == 20
+    assert len(list(folder.glob('*.json'))) == 12
     assert all(path.stat().st_mtime_ns == then for path, then in done.items())
     assert not list(planned.job.log_folder.glob('*.pth'))
     assert result.robustness.mean('mIoU') >= 0
@@ -96,10 +97,11 @@ def test_a_job_killed_between_two_scorings_neither_trains_nor_scores_them_again(
 
 @pytest.mark.slow
 def test_two_processes_score_together(plan):
-    one = ended(plan('segmentation', 'one', Conditions(('fog',), (3,)), keep_checkpoints=True))
-    two = ended(plan('segmentation', 'two', Conditions(('fog',), (3,)), processes=2))
-    assert set(two.robustness.scores['fog']['3']) == set(one.robustness.scores['fog']['3'])
-    assert two.robustness.halves
+    fog = Conditions(('fog',), (3,))
+    result = ended(plan('segmentation', conditions=fog, batch=4, processes=2))
+    robustness = result.robustness
+    assert robustness.scores['fog']['3'].keys() == result.metrics.keys()
+    assert result.run['processes'] == 2 and robustness.halves
 
 
 def test_what_cannot_be_corrupted_is_refused_before_anything_runs(plan, world, weights, tmp_path):
