@@ -14,6 +14,7 @@ MODULES = [
     'downstream.tracking.model',
     'downstream.tracking.metric',
     'downstream.evaluation.draws',
+    'downstream.robustness.pipeline',
 ]
 
 _children = child_registries(SCOPE, MODULES)

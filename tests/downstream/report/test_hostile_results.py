@@ -16,7 +16,7 @@ from PIL import Image
 from downstream.report.content import gather
 from downstream.report.draw.pictures import read_picture
 from downstream.report.formats.markdown import render_markdown
-from downstream.report.formats.table_csv import render_csv
+from downstream.report.formats.table_csv import render_csv, render_robustness_csv
 from downstream.report.formats.write import render_page
 from downstream.results.result import Checkpoint, Protocol, read_result, write_result
 from downstream.results.units import read_arrays
@@ -25,7 +25,7 @@ from mim_backbones.errors import UserError
 MARKUP = '<script>x</script>](javascript:x) {{7*7}} ![a](http://b/c) $\\frac{ [bold]| `x` *x*'
 
 
-def test_markup_in_every_text_is_shown_and_nothing_else(made_up, picture, tmp_path):
+def test_markup_in_every_text_is_shown_and_nothing_else(made_up, scored, picture, tmp_path):
     for name in (MARKUP, 'random init'):
         result, units = made_up(name, 'segmentation')
         run = {key: MARKUP if isinstance(v, str) else v for key, v in result.run.items()}
@@ -40,7 +40,8 @@ def test_markup_in_every_text_is_shown_and_nothing_else(made_up, picture, tmp_pa
             run={**run, 'date': result.run['date']},
             checkpoint=Checkpoint(MARKUP, MARKUP) if name == MARKUP else None,
         )
-        write_result(tmp_path, result, units, {f'{"a" * 9}.png': picture('sample')})
+        pictures = {f'{"a" * 9}.png': picture('sample')}
+        write_result(tmp_path, result, units, pictures, scored(name, 'segmentation'))
     report = gather(tmp_path, MARKUP, splits=20)
     page = render_page(report)
     assert '<script' not in page and '&lt;script' in page
@@ -49,7 +50,9 @@ def test_markup_in_every_text_is_shown_and_nothing_else(made_up, picture, tmp_pa
     assert '<script' not in text and '](javascript' not in text and '](http' not in text
     columns = [line.count(' | ') for line in text.splitlines() if line.startswith('| ')]
     assert len(set(columns[:3])) == 1  # the headline table keeps its shape
-    assert MARKUP in render_csv(report).replace('""', '"')
+    assert 'Under corruption' in page and 'Under corruption' in text
+    for found in (render_csv(report), *render_robustness_csv(report).values()):
+        assert MARKUP in found.replace('""', '"')
 
 
 @pytest.fixture
