@@ -50,14 +50,26 @@ class Planes:
 
 def resized(logits: Tensor, size: tuple[int, int], align_corners: bool = False) -> Planes:
     """logits (N, C, h, w) -> its bilinear planes of `size` (H, W)."""
-    whole = resize(logits, size, align_corners) if sum(size) <= SMALL else None
+
+    def make(first: int, behind: int) -> Tensor:
+        return logits[:, first:behind]
+
+    count, channels, height, width = logits.shape
+    return resized_planes(Planes(make, channels, (count, height, width)), size, align_corners)
+
+
+def resized_planes(source: Planes, size: tuple[int, int], align_corners: bool = False) -> Planes:
+    """Planes (N, K, h, w) -> bilinear planes of `size` (H, W)."""
+    whole = None
+    if sum(size) <= SMALL:
+        whole = resize(source.make(0, source.channels), size, align_corners)
 
     def make(first: int, behind: int) -> Tensor:
         if whole is not None:
             return whole[:, first:behind]
-        return resize(logits[:, first:behind], size, align_corners)
+        return resize(source.make(first, behind), size, align_corners)
 
-    return Planes(make, logits.shape[1], (len(logits), *size))
+    return Planes(make, source.channels, (source.shape[0], *size))
 
 
 def resize(planes: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:
@@ -70,6 +82,7 @@ def resized_argmax(logits: Tensor, size: tuple[int, int], align_corners: bool = 
     return largest(resized(logits, size, align_corners))
 
 
+@torch.no_grad()
 def largest(planes: Planes) -> Tensor:
     """Channel of the largest value at each pixel, (N, H, W) int64; of equals the first.
 
@@ -101,6 +114,7 @@ def mean_probability(views: Sequence[Planes]) -> Planes:
     return Planes(make, views[0].channels, views[0].shape)
 
 
+@torch.no_grad()
 def _log_sum_exp(planes: Planes) -> Tensor:
     """Logarithm of the summed exponentials of all channels, (N, H, W)."""
     high = total = None
