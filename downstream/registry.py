@@ -6,6 +6,7 @@ SCOPE = 'downstream'
 MODULES = [
     'downstream.cached_dataset',
     'downstream.detection.metric',
+    'downstream.segmentation.label_file',
     'downstream.segmentation.metric',
     'downstream.segmentation.segmentor',
     'downstream.tracking.sequences',

@@ -14,6 +14,7 @@ Rules where the two meet, in this order:
 * `rel_pos_bias` and `decomposed_rel_pos`: not stated, the checkpoint's are kept; stated, they are
   kept or, where it has none, added at zero; stated as 'none' or False, they are left out, as
   registers are by `num_registers=0`.
+* A `layer_scale` of 1 is added where the checkpoint has none: it changes nothing at first.
 * Windows keep their size in pixels. They have no place for CLS: it is dropped. They have none for
   tables of relative positions and for registers either: a checkpoint with those attends globally
   in every block and keeps its CLS token.
@@ -121,6 +122,8 @@ def fitted(
         config.pop('window_size', None)  # of pre-training, if it had any
     stated = {k: v for k, v in recipe.items() if k in PROTOCOLS | SHARED}
     config |= {k: v for k, v in stated.items() if k != 'init_cfg'}
+    if recipe.get('layer_scale') == 1 and absent(recorded, 'layer_scale'):
+        config['layer_scale'] = 1.0
     own = {k: v for k, v in (recorded.get('init_cfg') or {}).items() if k in LOADING}
     start = {'type': 'Pretrained', **recipe.get('init_cfg', {}), **own, 'checkpoint': checkpoint}
     dropped = [key for key in PARTS if key in stated and absent(stated, key)]

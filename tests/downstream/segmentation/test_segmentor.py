@@ -16,8 +16,7 @@ from mmseg.models.segmentors.seg_tta import SegTTAModel
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from downstream.segmentation.segmentor import MergedViews
-from downstream.segmentation.windows import window_boxes
+from downstream.segmentation.segmentor import MergedViews, window_boxes
 
 CLASSES = 11
 HEAD = dict(num_classes=CLASSES, channels=16, norm_cfg=dict(type='BN'), align_corners=False)
