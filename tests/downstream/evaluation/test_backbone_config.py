@@ -115,7 +115,8 @@ def test_it_builds_takes_the_weights_and_the_protocol_survives(
     if 'out_indices' in kept and recipe.protocol.family == 'vit':
         assert given.out_indices[-1] == backbone.depth - 1
         if backbone.depth == 24:
-            assert given.out_indices == (7, 11, 15, 23) or name == 'upernet-vit-smoke'
+            evenly = name in ('upernet-vit-smoke', 'upernet-vit-h-mae')
+            assert given.out_indices == (7, 11, 15, 23) or evenly
 
 
 @pytest.mark.parametrize('name', [n for n, r in recipes().items() if r.protocol.family == 'vit'])
@@ -131,7 +132,7 @@ def test_relative_positions_are_kept_added_or_left_out(name, world, make_job, tm
         backbone = MODELS.build(cfg.model.backbone)
         backbone.init_weights()
         tables = [v for k, v in backbone.state_dict().items() if 'bias_table' in k]
-        wanted = 12 if asked == 'per_block' else int(checkpoint == 'beit')
+        wanted = {'per_block': 12, 'none': 0}.get(asked, int(checkpoint == 'beit'))
         assert len(tables) == wanted
         assert all(bool(table.any()) == (checkpoint == 'beit') for table in tables)
 
@@ -155,6 +156,14 @@ def test_windows_keep_their_pixels_and_the_weights_their_options() -> None:
     assert config.init_cfg == {'type': 'Pretrained', 'checkpoint': None, 'weights': 'ema'}
     deep = fit(RECIPE, CHECKPOINTS['deep']).model.backbone
     assert deep.global_blocks == (5, 11, 17, 23)
+
+
+def test_a_layer_scale_of_ones_is_added_and_others_are_not() -> None:
+    for start, wanted in ((1.0, 1.0), (0.1, None)):
+        config = fit({**RECIPE, 'layer_scale': start}, CHECKPOINTS['mae']).model.backbone
+        assert config.get('layer_scale') == wanted
+    kept = fit({**RECIPE, 'layer_scale': 1.0, 'rel_pos_bias': 'none'}, CHECKPOINTS['beit'])
+    assert kept.model.backbone.layer_scale == CHECKPOINTS['beit']['layer_scale']
 
 
 @pytest.mark.parametrize('checkpoint', ['beit', 'registers'])

@@ -14,6 +14,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from downstream.evaluation.protocols import recipes
+from downstream.stock.meta import build_empty
 from mim_backbones.training.config import read_config
 from mim_backbones.training.layer_decay import parameter_groups
 
@@ -188,9 +189,8 @@ def test_hiera_backbones_as_published(letter: str, millions: float) -> None:
 def test_as_many_parameters_as_mmsegmentation_has(name: str, stock: str) -> None:
     name = name if 'ade20k' in name else name + ENDED
     theirs = Config.fromfile(STOCK / f'{stock}.py')
-    theirs.model.pop('pretrained', None)
-    theirs.model.backbone.pop('init_cfg', None)
-    assert size(build(read_config(FULL[name].path))) == size(build(theirs))
+    theirs.default_scope = 'mmseg'
+    assert size(build(read_config(FULL[name].path))) == size(build_empty(theirs, theirs.model))
 
 
 @pytest.mark.parametrize('letter', 'tsbl')
@@ -223,7 +223,8 @@ def test_rates_and_decay_of_vits(name: str) -> None:
     assert rates['backbone.patch_embed.proj.weight'] == pytest.approx(lowest)
     assert rates['neck.fpn1.0.weight'] == rates['decode_head.conv_seg.weight'] == optimizer.lr
     decayed = {name for group in groups if group['weight_decay'] for name in group['names']}
-    tables = {n for n, _ in model.named_parameters() if 'bias_table' in n or 'pos_embed' in n}
+    trained = {n for n, p in model.named_parameters() if p.requires_grad}
+    tables = {n for n in trained if 'bias_table' in n or 'pos_embed' in n}
     assert tables | {'backbone.cls_token'} <= decayed
 
 
