@@ -8,6 +8,7 @@ round up: the last row of an odd map is pooled alone and not dropped (even ones 
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch.nn as nn
 import torch.nn.functional as F
@@ -15,10 +16,12 @@ from mmengine.model import BaseModule
 from timm.layers import LayerNorm2d
 from torch import Tensor
 
+from mim_backbones.backbones.base import check_option
 from mim_backbones.registry import MODELS
 
 # The pyramid's norm, for the heads on it: `norm_cfg=dict(type='mim_backbones.LayerNorm2d')`.
 MODELS.register_module(module=LayerNorm2d)
+NORMS = {'batch': nn.BatchNorm2d, 'group': partial(nn.GroupNorm, 32)}
 
 
 @MODELS.register_module()
@@ -92,9 +95,10 @@ class BlockPyramid(BaseModule):
             it has none (MAE-Lite's Semantic FPN); None: they stay.
         patch_size: stride of the backbone's maps in pixels.
         strides: stride of each level in pixels, as many as the backbone returns maps.
+        norm: 'batch', or 'group' for GroupNorm of 32 groups (MIMDet's plain-ViT FPN).
 
     Raises:
-        ValueError: a stride that no power of two leads to.
+        ValueError: a stride that no power of two leads to, or an unknown norm.
     """
 
     def __init__(
@@ -103,16 +107,18 @@ class BlockPyramid(BaseModule):
         patch_size: int = 16,
         strides: Sequence[int] = (4, 8, 16, 32),
         out_channels: int | None = None,
+        norm: str = 'batch',
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        check_option('BlockPyramid', 'norm', norm, tuple(NORMS))
         self.num_levels = len(strides)
         channels = out_channels or in_channels
         for number, stride in enumerate(strides, 1):
             octaves = octaves_up(patch_size, stride)
             layers: list[nn.Module] = []
             for i in range(octaves):
-                layers += [nn.BatchNorm2d(channels), nn.GELU()] if i else []
+                layers += [NORMS[norm](channels), nn.GELU()] if i else []
                 layers.append(nn.ConvTranspose2d(channels if i else in_channels, channels, 2, 2))
             if octaves <= 0 and out_channels is not None:
                 layers.append(nn.Conv2d(in_channels, channels, 1))

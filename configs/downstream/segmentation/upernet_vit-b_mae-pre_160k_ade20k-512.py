@@ -30,6 +30,7 @@ model = dict(
         type='mim_backbones.MIMViT', arch='base', img_size=512, patch_size=16,
         # Maps of blocks as they are: no norm after any of them.
         out_indices=(3, 5, 7, 11), final_norm=False, drop_path_rate=0.1,
+        pos_embed='learned',
         # Both change nothing at first: tables of zeros, a layer scale of ones.
         rel_pos_bias='per_block', layer_scale=1.0,
         init_cfg=dict(type='Pretrained', checkpoint=None)),
