@@ -50,15 +50,6 @@ CHECKPOINTS = {
     'hiera': HIERA,
     'hiera-q2': {**HIERA, 'q_pool': 2, 'fc_norm': True},
 }  # fmt: skip
-# Where a checkpoint contradicts a protocol and no rule helps.
-REFUSED = {
-    (name, checkpoint): message
-    for name in ('upernet-vit-b-beitv2', 'upernet-vit-l-beitv2')
-    for checkpoint, message in (
-        ('registers', 'register tokens have no relative positions'),
-        ('vitdet', 'relative positions of two kinds'),
-    )
-}
 
 
 def states(name: str) -> tuple:
@@ -70,6 +61,16 @@ def states(name: str) -> tuple:
 
 # Recipes of one family differ in sizes and heads: one of them stands for those that state the same.
 KINDS = {states(name): name for name in recipes()}
+# Where a checkpoint contradicts a protocol and no rule helps.
+REFUSED = {
+    (name, checkpoint): message
+    for name in KINDS.values()
+    if Config.fromfile(recipes()[name].path).model.backbone.get('rel_pos_bias') == 'per_block'
+    for checkpoint, message in (
+        ('registers', 'register tokens have no relative positions'),
+        ('vitdet', 'relative positions of two kinds'),
+    )
+}
 PAIRS = [
     (name, checkpoint)
     for name in sorted(KINDS.values())

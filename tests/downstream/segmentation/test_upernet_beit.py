@@ -178,7 +178,7 @@ def test_eval_runs_the_published_recipe(world: Path, checkpoint: Path, make_job,
     """The protocol of the full tier, on a checkpoint of another width, one step of it."""
     from downstream.evaluation.protocols import find_protocol
 
-    recipe = find_protocol('segmentation', 'full', 'vit', 'upernet-vit-b-beitv2')
+    recipe = find_protocol('segmentation', 'full', 'vit', 'upernet-vit-b-beitv2', arch='base')
     few = {
         'train_cfg.max_iters': 1,
         'optim_wrapper.precision': 'fp32',
