@@ -14,6 +14,7 @@ Rules where the two meet, in this order:
 * `rel_pos_bias` and `decomposed_rel_pos`: not stated, the checkpoint's are kept; stated, they are
   kept or, where it has none, added at zero; stated as 'none' or False, they are left out, as
   registers are by `num_registers=0`.
+* A `layer_scale` of 1 is added where the checkpoint has none: it changes nothing at first.
 * `pos_embed='learned'`, where the recipe states it, trains a fixed table too; what has none gets
   none. `pos_embed_size`: a number stated keeps the table at the size of pre-training, to be resized
   in every pass; None resizes it once; not stated, it is the checkpoint's.
@@ -129,6 +130,8 @@ def fitted(
         config.pop('window_size', None)  # of pre-training, if it had any
     stated = {k: v for k, v in recipe.items() if k in PROTOCOLS | SHARED}
     config |= {k: v for k, v in stated.items() if k != 'init_cfg'}
+    if recipe.get('layer_scale') == 1 and absent(recorded, 'layer_scale'):
+        config['layer_scale'] = 1.0
     own = {k: v for k, v in (recorded.get('init_cfg') or {}).items() if k in LOADING}
     start = {'type': 'Pretrained', **recipe.get('init_cfg', {}), **own, 'checkpoint': checkpoint}
     dropped = [key for key in PARTS if key in stated and absent(stated, key)]

@@ -50,15 +50,6 @@ CHECKPOINTS = {
     'hiera': HIERA,
     'hiera-q2': {**HIERA, 'q_pool': 2, 'fc_norm': True},
 }  # fmt: skip
-# Where a checkpoint contradicts a protocol and no rule helps.
-REFUSED = {
-    (name, checkpoint): message
-    for name in ('upernet-vit-b-beitv2', 'upernet-vit-l-beitv2')
-    for checkpoint, message in (
-        ('registers', 'register tokens have no relative positions'),
-        ('vitdet', 'relative positions of two kinds'),
-    )
-}
 
 
 def states(name: str) -> tuple:
@@ -70,6 +61,16 @@ def states(name: str) -> tuple:
 
 # Recipes of one family differ in sizes and heads: one of them stands for those that state the same.
 KINDS = {states(name): name for name in recipes()}
+# Where a checkpoint contradicts a protocol and no rule helps.
+REFUSED = {
+    (name, checkpoint): message
+    for name in KINDS.values()
+    if Config.fromfile(recipes()[name].path).model.backbone.get('rel_pos_bias') == 'per_block'
+    for checkpoint, message in (
+        ('registers', 'register tokens have no relative positions'),
+        ('vitdet', 'relative positions of two kinds'),
+    )
+}
 PAIRS = [
     (name, checkpoint)
     for name in sorted(KINDS.values())
@@ -170,6 +171,14 @@ def test_windows_keep_their_pixels_and_the_weights_their_options() -> None:
     assert config.init_cfg == {'type': 'Pretrained', 'checkpoint': None, 'weights': 'ema'}
     deep = fit(RECIPE, CHECKPOINTS['deep']).model.backbone
     assert deep.global_blocks == (5, 11, 17, 23)
+
+
+def test_a_layer_scale_of_ones_is_added_and_others_are_not() -> None:
+    for start, wanted in ((1.0, 1.0), (0.1, None)):
+        config = fit({**RECIPE, 'layer_scale': start}, CHECKPOINTS['mae']).model.backbone
+        assert config.get('layer_scale') == wanted
+    kept = fit({**RECIPE, 'layer_scale': 1.0, 'rel_pos_bias': 'none'}, CHECKPOINTS['beit'])
+    assert kept.model.backbone.layer_scale == CHECKPOINTS['beit']['layer_scale']
 
 
 @pytest.mark.parametrize('checkpoint', ['beit', 'registers'])

@@ -80,7 +80,8 @@ def test_a_test_picture_is_not_padded(recipe) -> None:
     preprocessor = MODELS.build(read_config(recipe).model.data_preprocessor)
     sample = SegDataSample(metainfo={'img_shape': (512, 683)})
     picture = {'inputs': [torch.zeros(3, 512, 683, dtype=torch.uint8)], 'data_samples': [sample]}
-    assert preprocessor(picture)['inputs'].shape == (1, 3, 512, 683)
+    (found,) = preprocessor(picture)['inputs']
+    assert found.shape == (3, 512, 683)
 
 
 @pytest.fixture
@@ -177,7 +178,7 @@ def test_eval_runs_the_published_recipe(world: Path, checkpoint: Path, make_job,
     """The protocol of the full tier, on a checkpoint of another width, one step of it."""
     from downstream.evaluation.protocols import find_protocol
 
-    recipe = find_protocol('segmentation', 'full', 'vit', 'upernet-vit-b-beitv2')
+    recipe = find_protocol('segmentation', 'full', 'vit', 'upernet-vit-b-beitv2', arch='base')
     few = {
         'train_cfg.max_iters': 1,
         'optim_wrapper.precision': 'fp32',
