@@ -90,6 +90,8 @@ TASK = Task(
         'box_mAP_s': 'box AP small',
         'box_mAP_m': 'box AP medium',
         'box_mAP_l': 'box AP large',
+        'mask_AR': 'mask AR',
+        'box_AR': 'box AR',
     },
     headline=('mask_mAP', 'box_mAP'),
     published={'APbox': 'box_mAP', 'APmask': 'mask_mAP'},

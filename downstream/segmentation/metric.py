@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from mmengine.evaluator import BaseMetric
 from numpy.typing import NDArray
 from torch import Tensor
 
+from downstream.evaluation.gathered_metric import GatheredMetric
 from downstream.registry import METRICS
 from downstream.segmentation.units import SegmentationUnits
 from mim_backbones.errors import UserError
@@ -88,7 +88,7 @@ def _count_torch(
 
 
 @METRICS.register_module()
-class PixelIoU(BaseMetric):
+class PixelIoU(GatheredMetric):
     """mIoU, mAcc and aAcc in percent. After `evaluate`, `units` holds the counts per image.
 
     Args:
@@ -110,9 +110,10 @@ class PixelIoU(BaseMetric):
                 counts = pixel_counts(prediction, label, classes, self.ignore_index)
             except ValueError as error:
                 raise UserError(f'{sample["seg_map_path"]}: {error}') from error
-            self.results.append((Path(sample['img_path']).stem, counts))
+            self.results.append((sample['img_path'], counts))
 
     def compute_metrics(self, results: list[tuple[str, Any]]) -> dict[str, float]:
-        names, counts = zip(*results)
+        paths, counts = zip(*results)
+        names = [Path(path).stem for path in paths]
         self.units = SegmentationUnits(names, *(np.stack(each) for each in zip(*counts)))
         return self.units.observed()
