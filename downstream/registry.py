@@ -7,6 +7,7 @@ MODULES = [
     'downstream.cached_dataset',
     'downstream.detection.metric',
     'downstream.segmentation.metric',
+    'downstream.segmentation.segmentor',
     'downstream.tracking.sequences',
     'downstream.tracking.pairs',
     'downstream.tracking.model',
