@@ -79,7 +79,7 @@ def test_a_protocol_of_one_size_takes_that_size_alone(folder: Path) -> None:
     takes = 'takes backbones of swin base, swin large, not of swin small'
     with pytest.raises(UserError, match=takes):
         find_protocol('detection', 'proxy', 'swin', arch='small')
-    with pytest.raises(UserError, match='not of swin$'):  # sizes of its own, which have no name
+    with pytest.raises(UserError, match=r'not of swin$'):  # sizes of its own, which have no name
         find_protocol('detection', 'proxy', 'swin')
     (folder / 'any.py').write_text(WHOLE.format('p-any'))
     assert find_protocol('detection', 'proxy', 'swin').protocol.name == 'p-any'
