@@ -11,7 +11,6 @@ from typing import Any
 
 from downstream.bench.predictions import write_instances, write_maps
 
-FASTER, SMALLER = 8.0, 0.5  # what is aimed at: times as fast, share of the peak memory
 FROM_LOGITS = 16  # pictures at most: mmseg takes a second for each
 LOGITS = 'logits'
 OPPONENTS = {

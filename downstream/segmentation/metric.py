@@ -76,16 +76,22 @@ def _count_numpy(prediction: Any, label: Any, classes: int, low: int, width: int
     place = np.empty(min(tile, len(label)), np.intp)
     for start in range(0, len(label), tile):
         row, column = prediction[start : start + tile], label[start : start + tile]
-        if row.min() < 0 or row.max() >= classes:
+        if low:
+            column = column - low
+        if _highest(row) >= classes:
             raise ValueError(_NO_CLASS.format(classes - 1))
-        if column.min() < low or column.max() >= low + width:
+        if _highest(column) >= width:
             raise ValueError(_STRAY.format(classes - 1))
         pair = place[: len(column)]
         np.multiply(row, width, out=pair, dtype=np.intp)
         pair += column
-        pair -= low
         bins += np.bincount(pair, minlength=len(bins))
     return bins.reshape(classes, width)
+
+
+def _highest(values: Any) -> Any:
+    """The largest of integers, as which a negative one counts."""
+    return values.view(f'u{values.itemsize}').max()
 
 
 def _count_torch(prediction: Any, label: Any, classes: int, low: int, width: int) -> NDArray:

@@ -74,8 +74,11 @@ def loop_over_classes(prediction, label, num_classes, ignore_index):
     ]
 
 
-@pytest.mark.parametrize('ignore_index', [255, 0])
-@pytest.mark.parametrize('dtype', [np.uint8, np.int64])
+@pytest.mark.parametrize(
+    ('dtype', 'ignore_index'),
+    [(np.uint8, 255), (np.uint8, 0), (np.int64, 255), (np.int64, 0), (np.int64, -1),
+     (np.int32, -100), (np.uint16, 65535)],
+)  # fmt: skip
 def test_equals_a_loop_over_the_classes(dtype, ignore_index):
     rng = np.random.default_rng(0)
     prediction = rng.integers(0, 19, (2, 33, 47)).astype(dtype)
