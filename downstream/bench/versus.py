@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from downstream.bench.predictions import write_instances, write_maps
+from mim_backbones.errors import UserError
 
 FROM_LOGITS = 16  # pictures at most: mmseg takes a second for each
 LOGITS = 'logits'
@@ -87,5 +88,8 @@ def _versus(what: str, folder: Path, images: int) -> Versus:
 def _in_its_own_process(what: str, side: str, folder: Path) -> dict[str, Any]:
     """A process's peak is its own; the one before would leave its memory behind."""
     command = [sys.executable, '-m', 'downstream.bench.evaluators', what, side, str(folder)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        who = OPPONENTS[what] if side == 'theirs' else 'ours'
+        raise UserError(f'{what}, {who}: ended early; what it said stands above')
     return json.loads(done.stdout.splitlines()[-1])

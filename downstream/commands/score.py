@@ -19,7 +19,7 @@ def scoring_tasks() -> list[str]:
 @click.command()
 @click.option(
     '--task', required=True, type=Words(scoring_tasks, 'task that scores predictions'),
-    help='What they are predictions of: detection, segmentation.',
+    metavar='NAME', help='What they are predictions of: detection, segmentation.',
 )  # fmt: skip
 @click.option(
     '--predictions', required=True, type=click.Path(path_type=Path), metavar='FILE|DIR',
