@@ -13,6 +13,8 @@ from mim_backbones.console.plugins import load_plugin, plugins
 from mim_backbones.errors import UserError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from downstream.results.units import UnitScores
 
 GROUP = 'mimbench.tasks'
@@ -39,11 +41,15 @@ class DataCard:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a task found: metrics in percent, the unit scores behind them, PNG pictures by name."""
+    """What a task found: metrics in percent, the unit scores behind them, PNG pictures by name.
+
+    notes: lines for people: what was scored otherwise than usual.
+    """
 
     metrics: dict[str, float]
     units: 'UnitScores | None' = None
     pictures: dict[str, bytes] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,8 @@ class Task:
         run: (runner, progress) -> Evaluation; scores the trained model.
         fit_data: (cfg, data section) -> None; the data and classes alone, in place: what `fit`
             does without a checkpoint, for tools/train.py; None where it takes no `--data`.
+        score_predictions: (data section, file or folder) -> Evaluation of predictions that were
+            made elsewhere, for `mimbench score`, raises UserError; None where it takes none.
     """
 
     name: str
@@ -79,6 +87,7 @@ class Task:
     run: Callable[[Any, Any], Evaluation]
     units: Callable[[], 'type[UnitScores]'] | None = None
     fit_data: Callable[[Any, Any], None] | None = None
+    score_predictions: Callable[[Any, 'Path'], Evaluation] | None = None
     aliases: tuple[str, ...] = ()
     published: Mapping[str, str] = field(default_factory=dict)
 

@@ -38,11 +38,6 @@ def named(cell: str) -> list[str]:
     return found
 
 
-@cache
-def recipe(name: str) -> Config:
-    return read_config(RECIPES[name])
-
-
 def cases(title: str, *columns: int) -> list[Any]:
     """(recipe, cells) for every recipe of every row."""
     return [

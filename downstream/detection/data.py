@@ -193,14 +193,17 @@ def _text(entry: dict[str, Any], key: str) -> str:
     return entry[key]
 
 
-def read_json(file: Path) -> dict[str, Any]:
-    """Raises UserError when the file is no JSON object."""
+def read_json(file: Path, kind: type = dict) -> Any:
+    """Raises UserError when the file is no JSON object, or list, as `kind` says."""
     try:
         content = json.loads(file.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f'{file} cannot be read as JSON ({error})') from error
-    if not isinstance(content, dict):
-        raise UserError(f'{file} is no COCO instance file: it holds no JSON object')
+    if not isinstance(content, kind):
+        what = 'is no COCO instance file: it holds no JSON object'
+        if kind is list:
+            what = 'is no file of COCO results: it holds no JSON list'
+        raise UserError(f'{file} {what}')
     return content
 
 

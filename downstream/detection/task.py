@@ -8,6 +8,8 @@ from downstream.evaluation.backbone_config import fit_backbone, fit_neck
 from downstream.task import Evaluation, Task
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mmengine.config import Config
     from mmengine.runner import Runner
 
@@ -86,6 +88,13 @@ def run(runner: 'Runner', progress: 'Progress') -> Evaluation:
     return score_and_draw(runner, instance_sheet, 'detections.png')
 
 
+def score_predictions(data: DetectionData, predictions: 'Path') -> Evaluation:
+    """Box and mask AP of a COCO results file."""
+    from downstream.detection.scoring.results_file import score_results
+
+    return score_results(data, predictions)
+
+
 def units() -> 'type[DetectionUnits]':
     from downstream.detection.units import DetectionUnits
 
@@ -110,6 +119,8 @@ TASK = Task(
         'box_mAP_s': 'box AP small',
         'box_mAP_m': 'box AP medium',
         'box_mAP_l': 'box AP large',
+        'mask_AR': 'mask AR',
+        'box_AR': 'box AR',
     },
     headline=('mask_mAP', 'box_mAP'),
     published={'APbox': 'box_mAP', 'APmask': 'mask_mAP'},
@@ -118,4 +129,5 @@ TASK = Task(
     fit=fit,
     fit_data=fit_data,
     run=run,
+    score_predictions=score_predictions,
 )

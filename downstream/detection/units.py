@@ -6,10 +6,11 @@ the mean over thresholds and over the categories that have ground truth.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 
-from downstream.detection.average_precision import weighted_ap
+from downstream.detection.scoring.average_precision import weighted_ap
 from downstream.results.units import Array, UnitScores, check_weights
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
@@ -38,10 +39,16 @@ class MatchTable:
         if self.category.shape != (count,) or self.score.shape != (count,):
             raise ValueError(f'MatchTable: category and score must be ({count},)')
 
+    @cached_property
+    def _by_category(self) -> tuple[Array, Array]:
+        """Rows by category, then by falling score; and the category of each."""
+        rows = np.lexsort((-self.score, self.category))  # stable
+        return rows, self.category[rows]
+
     def of_category(self, category: int) -> tuple[Array, Array, Array]:
         """Its (image, matched, ignored), by falling score."""
-        rows = np.flatnonzero(self.category == category)
-        rows = rows[np.argsort(-self.score[rows], kind='stable')]
+        rows, of = self._by_category
+        rows = rows[np.searchsorted(of, category) : np.searchsorted(of, category, side='right')]
         return self.image[rows], self.matched[rows], self.ignored[rows]
 
 

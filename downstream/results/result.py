@@ -23,6 +23,7 @@ SCHEMA = 2
 CONTROL = re.compile(r'[\x00-\x08\x0b-\x1f\x7f-\x9f]')  # but tab and line feed
 LARGEST = 2**24  # bytes of a JSON file
 TIERS = ('smoke', 'proxy', 'full')
+ELSEWHERE = 'elsewhere'  # the tier of predictions that no recipe made
 DIGESTS = ('config_sha256', 'protocol_sha256', 'backbone_sha256')
 
 
@@ -88,8 +89,9 @@ class Result:
                 raise ValueError(f'{key} must be a text that is not empty')
         if self.protocol.task != self.task:
             raise ValueError(f'task is {self.task!r}, its protocol is of {self.protocol.task!r}')
-        if self.protocol.tier not in TIERS:
-            raise ValueError(f'protocol.tier is {self.protocol.tier!r}, known: {", ".join(TIERS)}')
+        known = (*TIERS, ELSEWHERE)
+        if self.protocol.tier not in known:
+            raise ValueError(f'protocol.tier is {self.protocol.tier!r}, known: {", ".join(known)}')
         if self.primary not in self.metrics:
             raise ValueError(f'primary is {self.primary!r}, which metrics does not hold')
         _check_numbers('metrics', self.metrics)

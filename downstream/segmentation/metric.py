@@ -1,8 +1,9 @@
 """mIoU as an mmengine metric: one joint histogram per image, no prediction is kept.
 
-The pairs (label, prediction) are counted by a single bincount; pixels to ignore fall into one more
-bin. The result equals three separate histograms (agreeing, predicted, labelled) at a tenth of the
-time, and on a GPU leaves it once.
+The pairs (label, prediction) are counted by a single bincount; pixels to ignore have a column
+of their own. The result equals three separate histograms (agreeing, predicted, labelled) at a tenth
+of the time. On a CPU the picture is taken in tiles that stay in a core's cache, so that nothing of
+its size is made; on a GPU it is counted where it lies, and only the counts leave.
 """
 
 from collections.abc import Sequence
@@ -10,13 +11,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from mmengine.evaluator import BaseMetric
 from numpy.typing import NDArray
 from torch import Tensor
 
+from downstream.evaluation.gathered_metric import GatheredMetric
 from downstream.registry import METRICS
 from downstream.segmentation.units import SegmentationUnits
 from mim_backbones.errors import UserError
+
+TILE = 2**16  # pixels counted at a time
 
 
 class PixelCounts(NamedTuple):
@@ -47,48 +50,65 @@ def pixel_counts(
         # numpy's histogram is several times torch's speed; the memory is shared
         prediction, label = np.asarray(prediction), np.asarray(label)
     count = _count_numpy if isinstance(prediction, np.ndarray) else _count_torch
-    bins, classes_seen = count(prediction, label, num_classes, ignore_index)
-    if classes_seen[0] < 0 or classes_seen[1] >= num_classes:
-        raise ValueError(f'a predicted class is not in 0..{num_classes - 1}; check num_classes')
-    if len(bins) != 1 + num_classes**2:
-        raise ValueError(
-            f'a label is not in 0..{num_classes - 1} and is not {ignore_index}, which is ignored; '
-            'check num_classes, ignore_index and reduce_zero_label'
-        )
-    joint = bins[1:].reshape(num_classes, num_classes)  # rows: label, columns: prediction
-    return PixelCounts(joint.diagonal().copy(), joint.sum(0), joint.sum(1))
+    # Columns of labels from `low` on, that to ignore among them; what is beyond them would land on
+    # a valid pair, so that the lowest and highest are looked at before anything is counted.
+    low, high = min(0, ignore_index), max(num_classes - 1, ignore_index)
+    bins = count(prediction, label, num_classes, low, high - low + 1)
+    bins[:, ignore_index - low] = 0
+    joint = bins[:, -low : num_classes - low]
+    if joint.sum() != bins.sum():
+        raise ValueError(_STRAY.format(num_classes - 1))
+    return PixelCounts(joint.diagonal().copy(), joint.sum(1), joint.sum(0))
 
 
-# Both: bin 0 takes what is ignored, bin 1 + label * C + prediction the rest, so that a label beyond
-# the classes lengthens the histogram instead of landing on a valid pair. The lowest and highest
-# predicted class come along, for the same check.
+_NO_CLASS = 'a predicted class is not in 0..{}; check num_classes'
+_STRAY = (
+    'a label is not in 0..{} and not the one that is ignored; check num_classes, ignore_index and '
+    'reduce_zero_label'
+)
 
 
-def _count_numpy(
-    prediction: Any, label: Any, classes: int, ignore: int
-) -> tuple[NDArray, tuple[int, int]]:
-    # 32-bit arithmetic throughout: half the memory traffic of the 64 bits an argmax comes in
-    pair = label.astype(np.int32)
-    pair *= classes
-    pair += prediction.astype(np.int32, copy=False)
-    pair += 1
-    pair[label == ignore] = 0
-    bins = np.bincount(pair.ravel(), minlength=1 + classes**2)
-    return bins, (int(prediction.min(initial=0)), int(prediction.max(initial=0)))
+def _count_numpy(prediction: Any, label: Any, classes: int, low: int, width: int) -> NDArray:
+    """-> (C, width) counts, prediction by label - low."""
+    prediction, label = prediction.reshape(-1), label.reshape(-1)
+    bins = np.zeros(classes * width, np.int64)
+    tile = max(TILE, len(bins))
+    place = np.empty(min(tile, len(label)), np.intp)
+    for start in range(0, len(label), tile):
+        row, column = prediction[start : start + tile], label[start : start + tile]
+        if low:
+            column = column - low
+        if _highest(row) >= classes:
+            raise ValueError(_NO_CLASS.format(classes - 1))
+        if _highest(column) >= width:
+            raise ValueError(_STRAY.format(classes - 1))
+        pair = place[: len(column)]
+        np.multiply(row, width, out=pair, dtype=np.intp)
+        pair += column
+        bins += np.bincount(pair, minlength=len(bins))
+    return bins.reshape(classes, width)
 
 
-def _count_torch(
-    prediction: Any, label: Any, classes: int, ignore: int
-) -> tuple[NDArray, tuple[int, int]]:
-    pair = label.int() * classes + prediction + 1
-    pair.masked_fill_(label == ignore, 0)
-    bins = pair.flatten().bincount(minlength=1 + classes**2).cpu().numpy()
-    low, high = prediction.aminmax()
-    return bins, (int(low), int(high))
+def _highest(values: Any) -> Any:
+    """The largest of integers, as which a negative one counts."""
+    return values.view(f'u{values.itemsize}').max()
+
+
+def _count_torch(prediction: Any, label: Any, classes: int, low: int, width: int) -> NDArray:
+    if label.numel():
+        first, last = prediction.aminmax()
+        if first < 0 or last >= classes:
+            raise ValueError(_NO_CLASS.format(classes - 1))
+        first, last = label.aminmax()
+        if first < low or last >= low + width:
+            raise ValueError(_STRAY.format(classes - 1))
+    pair = prediction.int() * width + label - low
+    bins = pair.flatten().bincount(minlength=classes * width)
+    return bins.cpu().numpy().reshape(classes, width)
 
 
 @METRICS.register_module()
-class PixelIoU(BaseMetric):
+class PixelIoU(GatheredMetric):
     """mIoU, mAcc and aAcc in percent. After `evaluate`, `units` holds the counts per image.
 
     Args:
@@ -110,9 +130,10 @@ class PixelIoU(BaseMetric):
                 counts = pixel_counts(prediction, label, classes, self.ignore_index)
             except ValueError as error:
                 raise UserError(f'{sample["seg_map_path"]}: {error}') from error
-            self.results.append((Path(sample['img_path']).stem, counts))
+            self.results.append((sample['img_path'], counts))
 
     def compute_metrics(self, results: list[tuple[str, Any]]) -> dict[str, float]:
-        names, counts = zip(*results)
+        paths, counts = zip(*results)
+        names = [Path(path).stem for path in paths]
         self.units = SegmentationUnits(names, *(np.stack(each) for each in zip(*counts)))
         return self.units.observed()

@@ -13,6 +13,8 @@ from downstream.segmentation.data import (
 from downstream.task import Evaluation, Task
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mmengine.config import Config, ConfigDict
     from mmengine.runner import Runner
 
@@ -85,6 +87,13 @@ def run(runner: 'Runner', progress: 'Progress') -> Evaluation:
     return score_and_draw(runner, label_sheet, 'segmentation.png')
 
 
+def score_predictions(data: SegmentationData, predictions: 'Path') -> Evaluation:
+    """mIoU of a folder of label maps."""
+    from downstream.segmentation.label_maps import score_maps
+
+    return score_maps(data, predictions)
+
+
 def units() -> 'type[SegmentationUnits]':
     from downstream.segmentation.units import SegmentationUnits
 
@@ -104,4 +113,5 @@ TASK = Task(
     fit=fit,
     fit_data=fit_data,
     run=run,
+    score_predictions=score_predictions,
 )

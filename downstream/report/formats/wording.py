@@ -22,6 +22,8 @@ TIERS = {
     'numbers are not comparable with any paper.',
     'full': 'the papers’ own recipe, on the whole data set: comparable with published numbers of '
     'the same framework.',
+    'elsewhere': 'predictions made elsewhere, scored here: nothing is known of how they were made. '
+    'Compare them with each other, if their makers say that they may be.',
 }
 NOTHING = '–'
 

@@ -1,5 +1,5 @@
-import copy
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import torch
 from pycocotools import mask as rle
 from pycocotools.cocoeval import COCOeval
 
-from downstream.detection.metric import InstanceAP, coco_entries, encode_masks
+from downstream.detection.metric import InstanceAP, encode_masks
 from mim_backbones.errors import UserError
 
 SIZE = 64
@@ -38,6 +38,7 @@ def truth(tmp_path):
             category = int(rng.choice([7, 3, 20]))
             kept[image_id].append((mask, box, category))
             encoded = encode_masks(mask[None])[0]
+            encoded['counts'] = encoded['counts'].decode()
             annotations.append(
                 {
                     'id': 5 * len(annotations) + 1, 'image_id': image_id, 'category_id': category,
@@ -90,6 +91,20 @@ def run(metric, samples):
     return metric.evaluate(len(samples))
 
 
+def box_entries(samples, category_ids):
+    """Boxes as COCO result entries."""
+    return [
+        {
+            'image_id': sample['img_id'], 'category_id': category_ids[label], 'score': score,
+            'bbox': [left, top, right - left, bottom - top],
+        }
+        for sample in samples
+        for (left, top, right, bottom), label, score in zip(
+            *(sample['pred_instances'][key].tolist() for key in ('bboxes', 'labels', 'scores'))
+        )
+    ]  # fmt: skip
+
+
 def test_ap_equals_mmdets_and_the_units(truth):
     from mmdet.evaluation import CocoMetric
 
@@ -124,8 +139,8 @@ def test_annotation_id_0_counts_in_ap_and_in_its_units(truth, tmp_path, capsys):
         assert metric.units.observed() == pytest.approx(
             {name: found[first][name] for name in metric.units.metrics}, abs=1e-9
         )
-        truth_, entries = metric.truth, metric.entries['bbox']
-        evaluator = COCOeval(truth_, truth_.loadRes(copy.deepcopy(entries)), 'bbox')
+        entries = box_entries(samples, (7, 3, 20))
+        evaluator = COCOeval(metric.truth, metric.truth.loadRes(entries), 'bbox')
         evaluator.evaluate()
         evaluator.accumulate()
         evaluator.summarize()
@@ -173,18 +188,42 @@ def test_masks_survive_their_encoding():
     np.testing.assert_array_equal(np.stack(decoded), masks)
 
 
-def test_entries_are_xywh_with_category_ids():
-    results = [
-        {'image_id': 5, 'boxes': np.array([[1.0, 2, 3, 4]]), 'scores': np.array([0.5]),
-         'labels': np.array([1]), 'masks': None}
-    ]  # fmt: skip
-    assert coco_entries(results, [7, 3]) == {
-        'bbox': [{'image_id': 5, 'category_id': 3, 'score': 0.5, 'bbox': [1.0, 2.0, 3.0, 4.0]}]
-    }
-
-
 def test_truth_without_annotations_is_refused(tmp_path):
     path = tmp_path / 'empty.json'
     path.write_text(json.dumps({'images': [], 'annotations': [], 'categories': []}))
     with pytest.raises(UserError, match='no annotation'):
         InstanceAP(str(path))
+
+
+def test_masks_may_come_encoded(truth):
+    path, kept = truth
+    samples = noisy_predictions(kept)
+    found = run(InstanceAP(str(path)), samples)
+    for sample in samples:
+        instances = sample['pred_instances']
+        instances['masks'] = encode_masks(instances['masks'])
+    assert run(InstanceAP(str(path)), samples) == found
+
+
+def test_a_class_that_the_file_lacks_is_not_scored(truth):
+    """The val split of a data set need not have every category of its training split."""
+    path, kept = truth
+    samples = noisy_predictions(kept)
+    found = run(InstanceAP(str(path)), samples)
+    for sample in samples:
+        instances = sample['pred_instances']
+        instances['labels'] = instances['labels'].clone()
+        more = {key: torch.cat([value, value[:1]]) for key, value in instances.items()}
+        more['labels'][-1], more['scores'][-1] = 3, 1.0
+        sample['pred_instances'] = more
+    assert run(InstanceAP(str(path), classes=(*CLASSES, 'yak')), samples) == found
+
+
+def test_what_is_kept_of_an_image_is_small(truth):
+    """No mask, however large: a few numbers for each detection."""
+    path, kept = truth
+    metric = InstanceAP(str(path))
+    metric.dataset_meta = {'classes': CLASSES}
+    metric.process({}, noisy_predictions(kept))
+    detections = sum(len(record.score) for _, record in metric.results)
+    assert len(pickle.dumps(metric.results)) < 200 * detections + 1000 * len(metric.results)

@@ -74,8 +74,11 @@ def loop_over_classes(prediction, label, num_classes, ignore_index):
     ]
 
 
-@pytest.mark.parametrize('ignore_index', [255, 0])
-@pytest.mark.parametrize('dtype', [np.uint8, np.int64])
+@pytest.mark.parametrize(
+    ('dtype', 'ignore_index'),
+    [(np.uint8, 255), (np.uint8, 0), (np.int64, 255), (np.int64, 0), (np.int64, -1),
+     (np.int32, -100), (np.uint16, 65535)],
+)  # fmt: skip
 def test_equals_a_loop_over_the_classes(dtype, ignore_index):
     rng = np.random.default_rng(0)
     prediction = rng.integers(0, 19, (2, 33, 47)).astype(dtype)
@@ -91,12 +94,9 @@ def test_the_gpu_path_counts_the_same():
     rng = np.random.default_rng(1)
     prediction, label = rng.integers(0, 5, (2, 40, 40))
     label[:4] = 255
-    bins, seen = metric._count_numpy(prediction, label, 5, 255)
-    same, seen_too = metric._count_torch(
-        torch.from_numpy(prediction), torch.from_numpy(label), 5, 255
-    )
+    bins = metric._count_numpy(prediction, label, 5, 0, 256)
+    same = metric._count_torch(torch.from_numpy(prediction), torch.from_numpy(label), 5, 0, 256)
     np.testing.assert_array_equal(bins, same)
-    assert seen == seen_too
 
 
 def test_uint8_does_not_overflow():
@@ -116,6 +116,8 @@ def test_inputs_stay_as_they_are():
     ('prediction', 'label', 'message'),
     [
         ([[0, 1]], [[0, 3]], 'a label is not in 0..2'),
+        ([[0, 1]], [[0, -1]], 'a label is not in 0..2'),
+        ([[0, 1]], [[0, -2]], 'a label is not in 0..2'),
         ([[0, 3]], [[0, 1]], 'a predicted class is not in 0..2'),
         ([[0, -1]], [[0, 1]], 'a predicted class is not in 0..2'),
         ([[0, 1]], [[0], [1]], 'resize the prediction'),

@@ -18,6 +18,27 @@ from downstream.results.units import Array
 RECALL_LEVELS = np.linspace(0.0, 1.00, 101)
 
 
+def plain_ap(matched: Array, ignored: Array, positives: int) -> Array:
+    """AP (T,) in [0, 1] of one category on the data as they are: `weighted_ap` of ones, sooner.
+
+    Args:
+        matched, ignored: (N, T) bool as `weighted_ap` takes them, by falling score.
+        positives: ground truths of the category; with none AP is nan.
+    """
+    if not positives:
+        return np.full(matched.shape[1], np.nan)
+    hit, counted = matched & ~ignored, np.cumsum(~ignored, axis=0)
+    scores = np.zeros(hit.shape[1])
+    for t in range(len(scores)):
+        ends = np.flatnonzero(hit[:, t])
+        true = np.arange(1, len(ends) + 1)
+        precision = true / (counted[ends, t] + np.spacing(1))  # pycocotools' guard against 0 / 0
+        best = np.maximum.accumulate(precision[::-1])[::-1]
+        first = np.searchsorted(true / positives, RECALL_LEVELS)  # to reach each level
+        scores[t] = best[first[first < len(ends)]].sum() / len(RECALL_LEVELS)
+    return scores
+
+
 def weighted_ap(
     image: Array, matched: Array, ignored: Array, num_gt: Array, weights: Array
 ) -> Array:
