@@ -11,7 +11,6 @@ MODULES = [
     'downstream.tracking.pairs',
     'downstream.tracking.model',
     'downstream.tracking.metric',
-    'downstream.evaluation.draws',
 ]
 
 _children = child_registries(SCOPE, MODULES)

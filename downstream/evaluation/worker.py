@@ -68,7 +68,7 @@ def run(job: Job, folder: Path) -> None:
     done = time.monotonic()
     if is_main_process():
         steps = runner.iter - watch.first
-        images = steps * runner.train_dataloader.batch_size * job.processes
+        images = steps * runner.step_batch.of_iteration
         cost = {
             'seconds': done - started,
             'train_seconds': trained - begun,
@@ -123,7 +123,7 @@ def run_of(job: Job, runner: 'Runner', first: int) -> dict[str, Any]:
         'threads': job.threads,
         'processes': job.processes,
         'steps': runner.iter,
-        'images_per_step': runner.train_dataloader.batch_size * job.processes,
+        'images_per_step': runner.step_batch.images,
     }
     return {**about, 'resumed_at': first} if first else about
 
