@@ -5,7 +5,9 @@ from mim_backbones.registry import child_registries
 SCOPE = 'downstream'
 MODULES = [
     'downstream.cached_dataset',
+    'downstream.detection.cascade',
     'downstream.detection.metric',
+    'downstream.detection.input.large_scale_jitter',
     'downstream.segmentation.metric',
     'downstream.tracking.sequences',
     'downstream.tracking.pairs',

@@ -94,11 +94,16 @@ def fit_backbone(cfg: 'Config', job: 'Job', **changes: Any) -> Maps:
     return maps
 
 
-def fit_neck(neck: 'ConfigDict', maps: Maps) -> None:
+def fit_neck(neck: 'ConfigDict | list[ConfigDict]', maps: Maps) -> None:
     """Put the channels and the stride of the maps into a neck's config, in place.
 
-    One number stands for the last map, or for maps of equal width; a list for one map each.
+    One number stands for the last map, or for maps of equal width; a list for one map each. Necks
+    in a row, after the first: the channels stay as they are from one to the next.
     """
+    if isinstance(neck, list):
+        for each in neck:
+            fit_neck(each, maps)
+        return
     several = isinstance(neck.in_channels, Sequence)
     neck.in_channels = list(maps.channels) if several else maps.channels[-1]
     if 'patch_size' in neck:

@@ -8,6 +8,7 @@ round up: the last row of an odd map is pooled alone and not dropped (even ones 
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch.nn as nn
 import torch.nn.functional as F
@@ -15,7 +16,12 @@ from mmengine.model import BaseModule
 from timm.layers import LayerNorm2d
 from torch import Tensor
 
+from mim_backbones.backbones.base import check_option
 from mim_backbones.registry import MODELS
+
+# The pyramid's norm, for the heads on it: `norm_cfg=dict(type='mim_backbones.LayerNorm2d')`.
+MODELS.register_module(module=LayerNorm2d)
+NORMS = {'batch': nn.BatchNorm2d, 'group': partial(nn.GroupNorm, 32)}
 
 
 @MODELS.register_module()
@@ -34,6 +40,7 @@ class SimpleFeaturePyramid(BaseModule):
             part of patch_size.
         extra_levels: coarser levels after the last, each every second pixel of the one before
             (the RPN's stride 64 in ViTDet).
+        ceil_mode: pool the last row and column of an odd map alone; False drops them, as published.
 
     Raises:
         ValueError: a stride that no power of two leads to.
@@ -46,13 +53,14 @@ class SimpleFeaturePyramid(BaseModule):
         patch_size: int = 16,
         strides: Sequence[int] = (4, 8, 16, 32),
         extra_levels: int = 0,
+        ceil_mode: bool = True,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
         self.extra_levels = extra_levels
         self.levels = nn.ModuleList()
         for stride in strides:
-            layers, channels = resampling(in_channels, octaves_up(patch_size, stride))
+            layers, channels = resampling(in_channels, octaves_up(patch_size, stride), ceil_mode)
             layers += [
                 nn.Conv2d(channels, out_channels, 1, bias=False),
                 LayerNorm2d(out_channels),
@@ -64,7 +72,7 @@ class SimpleFeaturePyramid(BaseModule):
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Backbone maps, of which the last (B, D, H, W) counts -> (B, C, H*p/s, W*p/s) float32.
 
-        Sides are rounded up.
+        Sides are rounded up, or down without ceil_mode.
         """
         # Heads pool regions at their maps' precision, and bf16 places a box a pixel off.
         pyramid = [level(maps[-1]).float() for level in self.levels]
@@ -85,9 +93,10 @@ class BlockPyramid(BaseModule):
         in_channels: channels of the backbone's maps.
         patch_size: stride of the backbone's maps in pixels.
         strides: stride of each level in pixels, as many as the backbone returns maps.
+        norm: 'batch', or 'group' for GroupNorm of 32 groups (MIMDet's plain-ViT FPN).
 
     Raises:
-        ValueError: a stride that no power of two leads to.
+        ValueError: a stride that no power of two leads to, or an unknown norm.
     """
 
     def __init__(
@@ -95,15 +104,17 @@ class BlockPyramid(BaseModule):
         in_channels: int,
         patch_size: int = 16,
         strides: Sequence[int] = (4, 8, 16, 32),
+        norm: str = 'batch',
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        check_option('BlockPyramid', 'norm', norm, tuple(NORMS))
         self.num_levels = len(strides)
         for number, stride in enumerate(strides, 1):
             octaves = octaves_up(patch_size, stride)
             layers: list[nn.Module] = []
             for i in range(octaves):
-                layers += [nn.BatchNorm2d(in_channels), nn.GELU()] if i else []
+                layers += [NORMS[norm](in_channels), nn.GELU()] if i else []
                 layers.append(nn.ConvTranspose2d(in_channels, in_channels, 2, 2))
             if octaves < 0:
                 layers.append(nn.MaxPool2d(2**-octaves, ceil_mode=True))
@@ -139,10 +150,10 @@ def octaves_up(patch_size: int, stride: int) -> int:
     return octaves if patch_size > stride else -octaves
 
 
-def resampling(channels: int, octaves: int) -> tuple[list[nn.Module], int]:
+def resampling(channels: int, octaves: int, ceil_mode: bool) -> tuple[list[nn.Module], int]:
     """ViTDet's layers that double a map `octaves` times, and the channels they leave."""
     if octaves < 0:
-        return [nn.MaxPool2d(2**-octaves, ceil_mode=True)], channels
+        return [nn.MaxPool2d(2**-octaves, ceil_mode=ceil_mode)], channels
     layers: list[nn.Module] = []
     for i in range(octaves):
         layers += [LayerNorm2d(channels), nn.GELU()] if i else []

@@ -17,7 +17,7 @@ from mim_backbones.backbones.base import MIMBackbone
 from mim_backbones.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from mim_backbones.training.distributed import undistributed
 
-PARAMWISE = ('layer_decay', 'backbone_lr_mult', 'decayed', 'full_rate')
+PARAMWISE = ('layer_decay', 'backbone_lr_mult', 'decayed', 'exempt', 'full_rate')
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -31,6 +31,8 @@ class LayerDecayConstructor:
             backbone_lr_mult (1.0): a factor on every rate of a backbone;
             decayed (none): parts of names, between their dots, to decay although
                 `no_weight_decay` exempts them;
+            exempt (none said): parts of names that are not decayed, and nothing else is exempt,
+                in place of the rule below;
             full_rate (none): parts of names that keep the full rate in spite of their depth.
 
     Weight decay is 0 for one-dimensional parameters, biases and what the backbone's
@@ -45,10 +47,11 @@ class LayerDecayConstructor:
         pre-training of MAE                          decayed=['cls_token', 'mask_token']
         pre-training of BEiT, BEiT v2                decayed=['relative_position_bias_table',
                                                               'mask_token']
-        ViTDet                                       decayed=['rel_pos_h', 'rel_pos_w']
+        ViTDet                                       exempt=['norm1', 'norm2', 'pos_embed'],
+                                                     for ViT-H exempt=[]
 
     Raises:
-        TypeError: paramwise_cfg has another key.
+        TypeError: paramwise_cfg has another key, or both `decayed` and `exempt`.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
@@ -60,6 +63,11 @@ class LayerDecayConstructor:
             raise TypeError(
                 f'LayerDecayConstructor: unknown paramwise_cfg {unknown}; '
                 f'known: {", ".join(PARAMWISE)}'
+            )
+        if self.paramwise.get('decayed') and self.paramwise.get('exempt') is not None:
+            raise TypeError(
+                'LayerDecayConstructor: decayed and exempt exclude each other; '
+                'exempt names all that is not decayed'
             )
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
@@ -83,17 +91,18 @@ def parameter_groups(
     backbone_lr_mult: float = 1.0,
     decayed: Collection[str] = (),
     full_rate: Collection[str] = (),
+    exempt: Collection[str] | None = None,
 ) -> list[dict[str, Any]]:
     """Groups for a torch optimizer: params, lr, weight_decay, and lr_scale, names for reading.
 
-    decayed, full_rate: see `LayerDecayConstructor`.
+    decayed, full_rate, exempt: see `LayerDecayConstructor`.
     """
     backbones = {
         f'{name}.' if name else '': module
         for name, module in model.named_modules()
         if isinstance(module, MIMBackbone)
     }
-    exempt = {
+    by_rule = {
         f'{prefix}{name}'
         for prefix, module in backbones.items()
         for name in module.no_weight_decay()
@@ -109,7 +118,10 @@ def parameter_groups(
             depth, count = backbones[prefix].get_layer_depth(name, prefix)
             depth = count - 1 if named(name, full_rate) else depth
             scale = backbone_lr_mult * layer_decay ** (count - 1 - depth)
-        decays = parameter.ndim > 1 and not name.endswith('.bias') and name not in exempt
+        if exempt is None:
+            decays = parameter.ndim > 1 and not name.endswith('.bias') and name not in by_rule
+        else:
+            decays = not named(name, exempt)
         decay = weight_decay if decays else 0.0
         group = groups.setdefault(
             (scale, decay),
@@ -127,8 +139,8 @@ def parameter_groups(
 
 
 def named(name: str, parts: Collection[str]) -> bool:
-    """Whether a part of a parameter's name is one of `parts`."""
-    return not set(parts).isdisjoint(name.split('.'))
+    """Whether one of `parts` stands between dots of a parameter's name: 'norm1', 'fpn1.1'."""
+    return any(f'.{part}.' in f'.{name}.' for part in parts)
 
 
 def group_table(groups: list[dict[str, Any]]) -> str:

@@ -27,6 +27,13 @@ def test_simple_pyramid_keeps_rectangles_and_adds_levels():
     assert shapes == [(8, 12), (4, 6), (2, 3), (1, 2)]
 
 
+def test_the_last_row_of_an_odd_map_is_pooled_alone_or_dropped_as_published():
+    maps = (torch.randn(1, 16, 5, 7),)
+    for ceil_mode, coarse in ((True, (3, 4)), (False, (2, 3))):
+        neck = SimpleFeaturePyramid(16, 8, 16, (16, 32), ceil_mode=ceil_mode)
+        assert tuple(neck(maps)[1].shape[-2:]) == coarse
+
+
 def test_simple_pyramid_has_vitdets_parameters():
     # ViTDet at stride 16, width 16: 4x is 16 -> 8 -> 4 channels by two deconvolutions.
     level = SimpleFeaturePyramid(16, 8, 16, (4,)).levels[0]

@@ -62,3 +62,14 @@ def test_the_constructor_builds_the_wrapper_and_refuses_unknown_keys() -> None:
     assert min(rates) == pytest.approx(1e-3 * 0.75**4)
     with pytest.raises(TypeError, match='layer_decai'):
         LayerDecayConstructor(config, dict(layer_decai=0.75))
+
+
+def test_exempt_names_all_that_is_not_decayed() -> None:
+    groups = parameter_groups(Detector(), 1.0, 0.1, exempt=['norm1', 'norm2', 'pos_embed'])
+    spared = {name for g in groups if not g['weight_decay'] for name in g['names']}
+    blocks = {f'backbone.blocks.{i}.norm{n}.{p}' for i in range(3) for n in (1, 2)
+              for p in ('weight', 'bias')}  # fmt: skip
+    assert spared == {'backbone.pos_embed', *blocks}
+    assert all(g['weight_decay'] == 0.1 for g in parameter_groups(Detector(), 1.0, 0.1, exempt=[]))
+    with pytest.raises(TypeError, match='exclude each other'):
+        LayerDecayConstructor({'optimizer': {}}, dict(decayed=['head'], exempt=[]))
