@@ -4,6 +4,7 @@ from mim_backbones.registry import child_registries
 
 SCOPE = 'downstream'
 MODULES = [
+    'downstream.evaluation.rehearsal.few',
     'downstream.cached_dataset',
     'downstream.detection.cascade',
     'downstream.detection.metric',

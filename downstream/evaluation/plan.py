@@ -65,8 +65,16 @@ class Planned:
     done: Path | None
 
 
-def plan_jobs(request: Request, contestants: Sequence[Contestant], spec: DataSpec) -> list[Planned]:
+def plan_jobs(
+    request: Request,
+    contestants: Sequence[Contestant],
+    spec: DataSpec,
+    refuse: Refuse = stop_at,
+) -> list[Planned]:
     """One job per contestant, protocol and seed, in that order of nesting.
+
+    Args:
+        refuse: called with the title of what cannot be run; the rest is planned if it returns.
 
     Raises:
         UserError: a broken data set, an unknown task, tier or protocol, a config key that nothing

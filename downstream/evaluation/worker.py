@@ -12,6 +12,7 @@ import resource
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -143,11 +144,12 @@ def failure_line(error: BaseException) -> str:
     return text if isinstance(error, UserError) else f'{type(error).__name__}: {text}'
 
 
-def main() -> int:
+def exit_code(work: Callable[[Job, Path], None]) -> int:
+    """Do a job's work; what it fails of goes to its log and, in one line, to its folder."""
     path = Path(sys.argv[1])
     end_with_torchrun()
     try:
-        run(Job.load(path), path.parent)
+        work(Job.load(path), path.parent)
     except Exception as error:
         # The boundary of the process: whatever went wrong here must not stop the other jobs.
         traceback.print_exc()
@@ -159,7 +161,7 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    code = main()
+    code = exit_code(run)
     sys.stdout.flush()
     sys.stderr.flush()
     # Interpreter shutdown of the whole stack takes a second that nothing needs.
