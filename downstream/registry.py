@@ -14,6 +14,7 @@ MODULES = [
     'downstream.tracking.pairs',
     'downstream.tracking.model',
     'downstream.tracking.metric',
+    'downstream.robustness.pipeline',
 ]
 
 _children = child_registries(SCOPE, MODULES)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from downstream.robustness.conditions import NAMES, SEVERITIES
 from downstream.task import task_names
 from mim_backbones.console.options import (
     SEED,
@@ -28,6 +29,9 @@ def protocol_names() -> list[str]:
     from downstream.evaluation.protocols import recipes
 
     return list(recipes())
+
+
+ALL = 'all'
 
 
 @click.command('eval')
@@ -65,6 +69,20 @@ def protocol_names() -> list[str]:
     '--threads', type=click.IntRange(1, 1024),
     help='CPU threads of a job. [default: the cores divided by the default of --jobs]',
 )  # fmt: skip
+@click.option(
+    '--corruptions', metavar='all|NAME,...', default=(),
+    type=Words(lambda: (ALL, *NAMES), 'corruption', several=True),
+    help='Score each trained model on corrupted test pictures too; docs/robustness.md.',
+)  # fmt: skip
+@click.option(
+    '--severities', metavar='1,...,5', default=(),
+    type=Words(lambda: map(str, SEVERITIES), 'severity', several=True),
+    help='Of the corruptions. [default: all five]',
+)  # fmt: skip
+@click.option(
+    '--frost-pictures', type=click.Path(path_type=Path, file_okay=False), metavar='DIR',
+    help='Photographs of frost, as the published ones. [default: frost is drawn]',
+)  # fmt: skip
 @backbone_option
 @click.option('--arch', metavar='CONFIG', help='Config whose model.backbone describes CKPT.')
 @cfg_options
@@ -76,6 +94,9 @@ def evaluate(
     protocols: tuple[tuple[str, ...], ...],
     seeds: tuple[int, ...],
     cfg_options: tuple[str, ...],
+    corruptions: tuple[str, ...],
+    severities: tuple[str, ...],
+    frost_pictures: Path | None,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -91,6 +112,10 @@ def evaluate(
     digits for the same --threads and --gpus-per-job, whatever --jobs and whatever else runs; on
     GPUs some kernels add in an order of their own. Logs and each job's whole config: OUT/logs.
 
+    With --corruptions a result holds the scores under each corruption and severity beside the
+    clean ones, which stay what they are. Scorings that are done are not done again, if the job is
+    stopped or asked for more; without --keep-checkpoints a finished job trains again for more.
+
     \b
     Examples:
       mimbench eval work_dirs/simmim/epoch_16.pth random --data world --out results
@@ -100,6 +125,8 @@ def evaluate(
       mimbench eval a.pth b.pth --data world --out results --backbone b:num_heads=12
       mimbench eval a.pth --data world --out results --cfg-options optim_wrapper.optimizer.lr=5e-4
       mimbench eval a.pth --data my.yaml --out results --tier full --gpus-per-job 8
+      mimbench eval a.pth --data world --out results --tasks coco --corruptions all
+      mimbench eval a.pth --data world --out results --corruptions fog,snow --severities 1,3,5
 
     \b
     Exit codes: 0 all done; 1 a job failed, the others are there; 2 wrong input, nothing was run.
@@ -113,6 +140,16 @@ def evaluate(
     from downstream.evaluation.plan import Request
     from downstream.evaluation.run import as_record, evaluate_all, result_table
 
+    conditions = None
+    if corruptions:
+        from downstream.robustness.corrupt import conditions_for
+
+        chosen = NAMES if ALL in corruptions else tuple(dict.fromkeys(corruptions))
+        levels = sorted({int(level) for level in severities}) or SEVERITIES
+        conditions = conditions_for(chosen, levels, frost_pictures)
+    elif severities or frost_pictures:
+        raise click.UsageError('--severities and --frost-pictures go with --corruptions')
+
     rows, failures = evaluate_all(
         Request(
             sources=tuple(word for word in checkpoints if word not in also),
@@ -121,6 +158,7 @@ def evaluate(
             seeds=tuple(dict.fromkeys(seeds)),
             options=parse_options(cfg_options),
             command=shlex.join(['mimbench', *sys.argv[1:]]),
+            conditions=conditions,
             **given,
         )
     )

@@ -55,9 +55,10 @@ def report(
 ) -> None:
     """Turn the results in RESULTS_DIR into a report with uncertainty.
 
-    Writes OUT/report.html (one page that needs nothing beside it), report.md with figures/, and
-    report.csv. Only results of the same task, protocol and data are compared with each other; a
-    difference is marked where two or more trainings (seeds) a side show the noise of training.
+    Writes OUT/report.html (one page that needs nothing beside it), report.md with figures/,
+    report.csv, and robustness.csv where results hold scores under corruption. Only results of the
+    same task, protocol and data are compared with each other; a difference is marked where two or
+    more trainings (seeds) a side show the noise of training.
 
     \b
     Examples:
@@ -69,7 +70,7 @@ def report(
     Exit codes: 0 done; 2 something in the results, or OUT, has to be mended first.
     """
     from downstream.report.content import gather
-    from downstream.report.formats.table_csv import numbers
+    from downstream.report.formats.table_csv import numbers, robustness_numbers
     from downstream.report.formats.write import write_report
     from mim_backbones.console.atomic_file import check_writable
 
@@ -79,7 +80,9 @@ def report(
     found = gather(results_dir, title, baseline, pictures, published, splits, beside, note, first)
     page = write_report(found, out)
     if as_json:
-        click.echo(json.dumps({'page': str(page), 'numbers': numbers(found)}, indent=2))
+        content = {'page': str(page), 'numbers': numbers(found)}
+        content['robustness'] = robustness_numbers(found)
+        click.echo(json.dumps(content, indent=2))
         return
     from rich.console import Console
 

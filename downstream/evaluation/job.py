@@ -9,6 +9,7 @@ from pprint import pformat
 from typing import Any
 
 from downstream.results.result import Checkpoint, Protocol
+from downstream.robustness.conditions import Conditions
 from downstream.task import DataCard
 
 # Beside each other in the job's log folder.
@@ -36,6 +37,7 @@ class Job:
     backbone: constructor arguments as the checkpoint records them.
     out: folder of the results; logs go to a folder of the job's own below `out/logs`.
     options: dotted keys of the user over the recipe.
+    conditions: corruptions under which the trained model is scored too; no part of the identity.
     threads: of the whole job, shared by its processes.
     """
 
@@ -54,6 +56,7 @@ class Job:
     keep_checkpoints: bool = False
     command: str = ''
     identity: Identity = Identity()
+    conditions: Conditions | None = None
 
     @property
     def task(self) -> str:
@@ -98,6 +101,6 @@ class Job:
     def load(cls, path: Path) -> 'Job':
         content = json.loads(path.read_text())
         kinds = {'protocol': Protocol, 'card': DataCard, 'identity': Identity}
-        if content['checkpoint'] is not None:
-            kinds['checkpoint'] = Checkpoint
+        optional = {'checkpoint': Checkpoint, 'conditions': Conditions}
+        kinds |= {key: kind for key, kind in optional.items() if content[key] is not None}
         return cls(**{**content, **{key: kind(**content[key]) for key, kind in kinds.items()}})

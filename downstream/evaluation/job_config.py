@@ -73,11 +73,13 @@ def job_config(job: Job, spec: DataSpec) -> Config:
 def behaving(cfg: Config, job: Job) -> Config:
     """A fitted config with what this job adds, in place: where it writes, what it keeps."""
     resumable = is_long(cfg, job.protocol.tier)
+    # Scoring under corruption may take longer than training: it goes on from the trained weights.
+    scored_long = job.conditions is not None
     cfg.work_dir = str(job.log_folder)
     cfg.randomness = {**cfg.get('randomness', {}), 'seed': job.seed}
     cfg.launcher = 'pytorch' if job.processes > 1 else 'none'
-    cfg.resume = resumable
-    if not (resumable or job.keep_checkpoints):
+    cfg.resume = resumable or scored_long
+    if not (resumable or scored_long or job.keep_checkpoints):
         cfg.default_hooks = {**cfg.get('default_hooks', {}), 'checkpoint': None}
     # A recipe that names no published batch has it from its batch of one process.
     cfg.auto_scale_lr = published_batch(cfg)

@@ -16,6 +16,8 @@ from downstream.evaluation.job import Job
 from downstream.evaluation.job_config import behaving, fitted, identity_of, protocol_of
 from downstream.evaluation.protocols import Recipe, find_protocol, recipes
 from downstream.results.result import Result, read_result
+from downstream.robustness.conditions import VERSION, Conditions
+from downstream.robustness.pipeline import check_decodes
 from downstream.task import find_task, tasks
 from mim_backbones.console.processes import cores
 from mim_backbones.data_spec import DataSpec, require
@@ -37,6 +39,7 @@ class Request:
         jobs: at a time; None for as many as the machine is meant for.
         processes: of each job.
         threads: of each job; None for the cores' share.
+        conditions: corruptions under which each trained model is scored too.
     """
 
     sources: tuple[str, ...]
@@ -54,6 +57,7 @@ class Request:
     threads: int | None = None
     keep_checkpoints: bool = False
     command: str = ''
+    conditions: Conditions | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def plan_jobs(
     chosen = [list(_protocols(request, one, spec)) for one in contestants]
     names = dict.fromkeys(recipe.protocol.task for found in chosen for recipe in found)
     cards = {name: find_task(name).describe(require(spec, name)) for name in names}
-    earlier = {result_key(result): path for path, result in finished_results(request.out)}
+    earlier = {result_key(result): (path, result) for path, result in finished_results(request.out)}
     protocols: dict[Path, tuple[str, dict[str, Any]]] = {}
     planned = []
     for contestant, found in zip(contestants, chosen):
@@ -103,18 +107,31 @@ def plan_jobs(
                 processes=request.processes,
                 keep_checkpoints=request.keep_checkpoints,
                 command=request.command,
+                conditions=request.conditions,
             )
             cfg = fitted(job, spec)
             check_config(cfg, request.options)
             check_counts(cfg, ('train', 'test'))
+            if request.conditions is not None:
+                check_decodes(cfg, job.task)
             if recipe.path not in protocols:
                 protocols[recipe.path] = protocol_of(job, spec)
             job = replace(job, identity=identity_of(job, cfg, protocols[recipe.path]))
             for seed in request.seeds:
                 own = replace(job, seed=seed)
                 cfg = cfg if own == job else fitted(own, spec)
-                planned.append(Planned(own, behaving(cfg, own), earlier.get(own.key)))
+                done = _done(own, *earlier.get(own.key, (None, None)))
+                planned.append(Planned(own, behaving(cfg, own), done))
     return planned
+
+
+def _done(job: Job, path: Path | None, result: Result | None) -> Path | None:
+    """The file of an earlier result, if it holds all that is asked for."""
+    asked = job.conditions
+    if asked is None or result is None:
+        return path
+    scored = result.robustness
+    return path if scored is not None and scored.covers(asked, VERSION) else None
 
 
 def lanes(processes: int) -> int:

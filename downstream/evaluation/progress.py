@@ -62,6 +62,11 @@ class ProgressFile(Hook):
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
         self.first = 0
+        self.begin_round('evaluate', 0, 1)
+
+    def begin_round(self, phase: str, done: int, rounds: int) -> None:
+        """The test set is scored `rounds` times in a phase, of which `done` are behind."""
+        self.phase, self.done, self.rounds = phase, done, rounds
 
     def before_train(self, runner: Runner) -> None:
         self.first = runner.iter
@@ -74,4 +79,6 @@ class ProgressFile(Hook):
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict, outputs: list
     ) -> None:
-        self.progress.update('evaluate', batch_idx + 1, len(runner.test_dataloader))
+        batches = len(runner.test_dataloader)
+        done = self.done * batches + batch_idx + 1
+        self.progress.update(self.phase, done, self.rounds * batches)

@@ -83,6 +83,7 @@ def as_record(path: Path, result: Result) -> dict[str, Any]:
         'seed': result.seed,
         'primary': result.primary,
         'metrics': result.metrics,
+        'robustness': result.robustness.summary(result.metrics) if result.robustness else None,
         'cost': result.cost,
         'result': str(path),
     }

@@ -51,6 +51,8 @@ def run(job: Job, folder: Path) -> None:
     from mmengine.dist import is_main_process
 
     from downstream.evaluation.progress import Progress, ProgressFile
+    from downstream.robustness.pipeline import make_corruptible
+    from downstream.robustness.scoring import FOLDER, score_corrupted
     from mim_backbones.training.distributed import leave_together, undistributed
     from mim_backbones.training.launch import build_errors_in_one_line, build_runner
 
@@ -65,7 +67,15 @@ def run(job: Job, folder: Path) -> None:
         runner.train()
     trained = time.monotonic()
     runner.model = undistributed(runner.model)  # each process scores its share by itself
-    evaluation = find_task(job.task).run(runner, progress)
+    task, scored = find_task(job.task), None
+    if job.conditions is not None:
+        switch = make_corruptible(runner.test_dataloader.dataset, job.conditions)
+    evaluation = task.run(runner, progress)
+    evaluated = time.monotonic()
+    if job.conditions is not None:
+        scored = score_corrupted(
+            task, runner, watch, switch, job.conditions, evaluation, folder / FOLDER
+        )
     done = time.monotonic()
     if is_main_process():
         steps = runner.iter - watch.first
@@ -73,14 +83,16 @@ def run(job: Job, folder: Path) -> None:
         cost = {
             'seconds': done - started,
             'train_seconds': trained - begun,
-            'eval_seconds': done - trained,
+            'eval_seconds': evaluated - trained,
             'peak_memory_mib': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             'train_images_per_second': images / (trained - begun),
         }
+        if scored is not None:
+            cost['corruption_seconds'] = done - evaluated
         if torch.cuda.is_available():
             cost['peak_gpu_memory_mib'] = torch.cuda.max_memory_allocated() / 2**20
         result = result_of(job, evaluation, cost, run_of(job, runner, watch.first))
-        write_result(Path(job.out), result, evaluation.units, evaluation.pictures)
+        write_result(Path(job.out), result, evaluation.units, evaluation.pictures, scored)
         if not job.keep_checkpoints:
             for path in (*folder.glob('*.pth'), folder / 'last_checkpoint'):
                 path.unlink(missing_ok=True)

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from downstream.report.comparison import ScoreRow, ScoreTable, compare, place
+from downstream.report.degradation import DegradationTable, degradation_tables
 from downstream.report.draw.figures import chart, for_dark_page
 from downstream.report.draw.pictures import Picture, named_pictures, sample_pictures
+from downstream.report.draw.severity import severity_chart
 from downstream.report.formats.wording import TIERS
 from downstream.report.read.groups import group_results
 from downstream.report.read.provenance import (
@@ -24,6 +26,16 @@ from downstream.results.result import read_results
 
 
 @dataclass(frozen=True)
+class Degradation:
+    """Scores of a group under one set of corruptions, and their chart as in `Section`."""
+
+    table: DegradationTable
+    chart_svg: bytes
+    chart_dark: bytes
+    chart_png: bytes
+
+
+@dataclass(frozen=True)
 class Section:
     """One group: its table, its chart in both formats and its sample pictures."""
 
@@ -32,6 +44,7 @@ class Section:
     chart_dark: bytes  # the SVG for a dark page
     chart_png: bytes
     pictures: tuple[Picture, ...]
+    degradations: tuple[Degradation, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,11 +124,7 @@ def gather(
     shared = tuple(named_pictures(pictures))
     rows = None if published is None else tuple(published_rows(published, tables))
     samples = [tuple(sample_pictures([row.system for row in table.rows])) for table in tables]
-    sections = tuple(
-        Section(table, svg, for_dark_page(svg), chart(table, 'png'), pictures)
-        for table, pictures in zip(tables, samples)
-        for svg in [chart(table)]
-    )
+    sections = tuple(map(_section, tables, samples))
     return Report(
         title=title,
         sections=sections,
@@ -131,3 +140,14 @@ def gather(
         order=tuple(order),
         tiers={tier: TIERS[tier] for tier in TIERS if tier in {g.protocol.tier for g in groups}},
     )
+
+
+def _section(table: ScoreTable, pictures: tuple[Picture, ...]) -> Section:
+    svg = chart(table)
+    degradations = tuple(_degradation(one) for one in degradation_tables(table))
+    return Section(table, svg, for_dark_page(svg), chart(table, 'png'), pictures, degradations)
+
+
+def _degradation(table: DegradationTable) -> Degradation:
+    svg = severity_chart(table)
+    return Degradation(table, svg, for_dark_page(svg), severity_chart(table, 'png'))

@@ -113,14 +113,18 @@ def half_scores(units: UnitScores, splits: int = SPLITS, seed: int = 0) -> dict[
     }
 
 
-def interval(runs: Sequence[HalfScores]) -> Interval:
-    """The score of one system, a run per training, all on the same test units."""
+def interval(runs: Sequence[HalfScores], most: float = 100.0) -> Interval:
+    """The score of one system, a run per training, all on the same test units.
+
+    Args:
+        most: that a score can be.
+    """
     value, variance, freedom = _estimate(runs)
     levels = np.array([(run.first + run.second) / 2 - run.whole for run in runs])
     bias = levels[np.isfinite(levels)].mean() if np.isfinite(variance) else 0.0
     reach = _quantile(freedom) * math.sqrt(variance + bias**2)
     # scores are shares: what lies beyond 0 or 100 was never possible
-    low, high = np.clip([value - bias - reach, value - bias + reach], 0, 100)
+    low, high = np.clip([value - bias - reach, value - bias + reach], 0, most)
     return Interval(value, float(low), float(high), runs[0].units, len(runs))
 
 

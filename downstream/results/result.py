@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from downstream.results.robustness import Robustness, Scored, save_halves
 from downstream.results.units import UnitScores, read_arrays
 from downstream.task import tasks
 from mim_backbones.console.atomic_file import write_bytes_atomically
@@ -75,6 +76,7 @@ class Result:
     run: dict[str, Any] = field(default_factory=dict)  # date, command, cpu, gpus, threads, ...
     units: str | None = None
     pictures: tuple[str, ...] = ()
+    robustness: Robustness | None = None
     schema: int = field(default=SCHEMA, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -100,9 +102,20 @@ class Result:
         for key, value in asdict(self.protocol).items():
             if not isinstance(value, str):
                 raise ValueError(f'protocol.{key} is {value!r}, expected a text')
-        for name in (*self.pictures, *([self.units] if self.units else [])):
+        for name in self.files:
             if Path(name).name != name:
                 raise ValueError(f'{name!r} must be a plain file name beside the result')
+        for levels in self.robustness.scores.values() if self.robustness else ():
+            for metrics in levels.values():
+                _check_numbers('robustness', metrics)
+                if metrics.keys() != self.metrics.keys():
+                    raise ValueError('robustness has not the metrics of the clean pictures')
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of what belongs to it."""
+        halves = self.robustness.halves if self.robustness else None
+        return (*self.pictures, *(name for name in (self.units, halves) if name))
 
     @property
     def protocol_text(self) -> str:
@@ -137,12 +150,14 @@ def write_result(
     result: Result,
     units: UnitScores | None = None,
     pictures: dict[str, bytes] | None = None,
+    scored: Scored | None = None,
 ) -> Path:
     """Writes units and pictures, then the JSON that names them.
 
     Args:
-        result: its `units` and `pictures` are filled in here.
+        result: its `units`, `pictures` and `robustness` are filled in here.
         pictures: encoded images per short name, as {'truth.png': b'...'}.
+        scored: under corruption.
 
     Raises:
         UserError: the folder cannot be written.
@@ -150,6 +165,12 @@ def write_result(
     folder, stem = Path(folder), result.stem
     if units is not None:
         result = replace(result, units=units.save(folder / f'{stem}.units.npz').name)
+    if scored is not None:
+        robustness = scored.robustness
+        if scored.rows:
+            path = save_halves(folder / f'{stem}.robustness.npz', scored.rows)
+            robustness = replace(robustness, halves=path.name)
+        result = replace(result, robustness=robustness)
     for name, content in (pictures or {}).items():
         path = write_bytes_atomically(folder / f'{stem}.{name}', content)
         result = replace(result, pictures=(*result.pictures, path.name))
@@ -178,7 +199,7 @@ def read_result(path: Path) -> StoredResult:
     except (TypeError, ValueError) as error:
         raise UserError(f'{path}: not a result ({error}); delete it or evaluate again') from error
     stored = StoredResult(path, result)
-    for name in (*result.pictures, *([result.units] if result.units else [])):
+    for name in result.files:
         if not stored.beside(name).is_file():
             raise UserError(f'{path}: names {name}, which is not beside it; copy it there')
         # A folder may be made of links to results elsewhere, each with what belongs to it.
@@ -224,7 +245,7 @@ def _from_json(content: Any) -> Result:
     if content.get('schema') != SCHEMA:
         raise ValueError(f'schema is {content.get("schema")}, this mimbench reads {SCHEMA}')
     known = {f.name for f in fields(Result)}
-    optional = {'units', 'pictures'}
+    optional = {'units', 'pictures', 'robustness'}
     if content.keys() - known:
         raise ValueError(f'unknown: {", ".join(sorted(content.keys() - known))}')
     if known - optional - content.keys():
@@ -238,6 +259,8 @@ def _from_json(content: Any) -> Result:
         content['checkpoint'] = Checkpoint(**content['checkpoint'])
     content['protocol'] = Protocol(**content['protocol'])
     content['pictures'] = tuple(content.get('pictures', ()))
+    if content.get('robustness') is not None:
+        content['robustness'] = Robustness(**content['robustness'])
     return Result(**content)
 
 

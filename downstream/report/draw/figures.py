@@ -32,6 +32,9 @@ COLOURS = {
     'below': ('#b3261e', '#ff7b72'),
     'unclear': ('#6e7781', '#9da8b4'),
     'undecided': ('#1f5fa8', '#79b8ff'),  # carries no mark
+    'amber': ('#9a5b00', '#f0b35a'),
+    'violet': ('#6f42c1', '#d2a8ff'),
+    'teal': ('#0b7285', '#56d4dd'),
 }
 STYLE = {
     'svg.hashsalt': 'mimbench',  # element ids are random by default: each report would differ
@@ -55,18 +58,29 @@ def chart(table: ScoreTable, form: str = 'svg') -> bytes:
     metrics = table.group.headline_metrics
     compared = any(row.differences for row in table.rows)
     height = len(metrics) * (ROW_HEIGHT * len(table.rows) + 0.95)
-    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1)  # inches
-    stream = io.BytesIO()
     with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, height), layout=layout, facecolor=LIGHT['paper'])
-        FigureCanvasAgg(figure)
+        figure = blank(height)
         panels = figure.subplots(len(metrics), 1 + compared, squeeze=False, sharey='row')
         for axes, metric in zip(panels, metrics):
             _draw_scores(axes[0], table, metric)
             if compared:
                 _draw_differences(axes[1], table, metric)
-        stable = {'Date': None} if form == 'svg' else {'Software': None}
-        figure.savefig(stream, format=form, dpi=200, metadata=stable)
+        return encoded(figure, form)
+
+
+def blank(height: float) -> Figure:
+    """An empty figure of a page's width and a height in inches."""
+    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1)  # inches
+    figure = Figure(figsize=(WIDTH, height), layout=layout, facecolor=LIGHT['paper'])
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def encoded(figure: Figure, form: str) -> bytes:
+    """The same figure gives the same bytes."""
+    stream = io.BytesIO()
+    stable = {'Date': None} if form == 'svg' else {'Software': None}
+    figure.savefig(stream, format=form, dpi=200, metadata=stable)
     return stream.getvalue()
 
 

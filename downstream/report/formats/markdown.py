@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from downstream.report.comparison import ScoreRow, ScoreTable
-from downstream.report.content import Report, Section
+from downstream.report.content import Degradation, Report, Section
 from downstream.report.draw.pictures import Picture
+from downstream.report.formats import degradation_text as corrupted
 from downstream.report.formats import wording as say
 from downstream.report.read.provenance import TextTable
 
@@ -89,7 +90,21 @@ def _section(section: Section, figures: dict[str, bytes]) -> Iterator[str]:
         yield _table(header, list(_difference_rows(table)))
     elif table.units is not None:
         yield 'No baseline in this group, so no differences.'
+    for count, found in enumerate(section.degradations, start=1):
+        yield from _degradation(found, f'{group.slug}-corrupted-{count}', figures)
     yield from _pictures(group.slug, section.pictures, figures)
+
+
+def _degradation(found: Degradation, stem: str, figures: dict[str, bytes]) -> Iterator[str]:
+    table = found.table
+    yield '### Under corruption'
+    path = f'{FOLDER}/{stem}.png'
+    figures[path] = found.chart_png
+    yield f'![Scores over severity]({path})'
+    yield _text_table(corrupted.summary_table(table))
+    yield plain(corrupted.legend(table))
+    yield f'{plain(corrupted.kept_title(table))}:'
+    yield _text_table(corrupted.corruption_table(table))
 
 
 def _score_cells(row: ScoreRow, metrics: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ COSTS = {
     'seconds': 'total, s',
     'train_seconds': 'training, s',
     'eval_seconds': 'evaluation, s',
+    'corruption_seconds': 'evaluation under corruption, s',
     'peak_memory_mib': 'peak memory, MiB',
     'train_images_per_second': 'training, images/s',
 }

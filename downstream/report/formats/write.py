@@ -8,9 +8,9 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from downstream.report.content import Report
-from downstream.report.formats import wording
+from downstream.report.formats import degradation_text, wording
 from downstream.report.formats.markdown import render_markdown
-from downstream.report.formats.table_csv import render_csv
+from downstream.report.formats.table_csv import render_csv, render_robustness_csv
 from mim_backbones.errors import UserError
 
 PAGE = 'report.html'
@@ -18,6 +18,8 @@ PAGE = 'report.html'
 
 def write_report(report: Report, out: Path) -> Path:
     """Writes report.html, report.md, report.csv and figures/ and gives the page's path.
+
+    Where there are scores under corruption, they go into robustness.csv.
 
     Files of an older report in `out` are replaced one by one; anything else there stays.
 
@@ -27,6 +29,7 @@ def write_report(report: Report, out: Path) -> Path:
     markdown, figures = render_markdown(report)
     files = {
         **figures,
+        **{name: text.encode() for name, text in render_robustness_csv(report).items()},
         'report.md': markdown.encode(),
         'report.csv': render_csv(report).encode(),
         PAGE: render_page(report).encode(),  # last: a page that is there is complete
@@ -58,4 +61,6 @@ def render_page(report: Report) -> str:
         lstrip_blocks=True,
     )
     environment.filters['base64'] = lambda content: base64.b64encode(content).decode()
-    return environment.get_template('report.html.j2').render(report=report, say=wording)
+    return environment.get_template('report.html.j2').render(
+        report=report, say=wording, corrupted=degradation_text
+    )

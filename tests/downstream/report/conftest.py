@@ -9,7 +9,10 @@ import pytest
 from PIL import Image, ImageDraw
 
 from downstream.detection.units import IOU_THRESHOLDS, DetectionUnits, MatchTable
+from downstream.results.interval import half_scores
 from downstream.results.result import Checkpoint, Protocol, Result, write_result
+from downstream.results.robustness import Robustness, Scored, row_name
+from downstream.robustness.conditions import VERSION
 from downstream.segmentation.units import SegmentationUnits
 from downstream.tracking.units import TrackingUnits
 
@@ -156,3 +159,36 @@ def shared_results_dir(tmp_path_factory):
 def results_dir(shared_results_dir, tmp_path):
     """A copy of `shared_results_dir` of the test's own."""
     return shutil.copytree(shared_results_dir, tmp_path / 'results')
+
+
+def make_scored(name, task, seed=0, corruptions=('fog', 'snow', 'frost'), severities=(1, 3, 5)):
+    """Scores under corruption that fall with severity, the later corruptions harder."""
+    skill = SKILL.get(name, 0.5)
+    rows = {'clean': half_scores(MAKE[task](skill, seed))}
+    scores = {}
+    for place, corruption in enumerate(corruptions):
+        scores[corruption] = {}
+        for severity in severities:
+            lost = 0.04 * severity * (1 + 0.2 * place)
+            units = MAKE[task](skill * (1 - lost), seed)
+            observed = {key: round(value, 2) for key, value in units.observed().items()}
+            scores[corruption][str(severity)] = observed
+            rows[row_name(corruption, severity)] = half_scores(units)
+    return Scored(Robustness(scores, 'drawn', VERSION), rows)
+
+
+@pytest.fixture(scope='session')
+def scored():
+    """(name, task, seed=0, corruptions, severities) -> scores under corruption."""
+    return make_scored
+
+
+@pytest.fixture(scope='session')
+def shared_corrupted_dir(tmp_path_factory):
+    """As `shared_results_dir`, of segmentation alone, all scored under three corruptions."""
+    folder = tmp_path_factory.mktemp('corrupted')
+    for name in SKILL:
+        for seed in (0, 1):
+            result, units = make_result(name, 'segmentation', seed)
+            write_result(folder, result, units, scored=make_scored(name, 'segmentation', seed))
+    return folder
