@@ -34,6 +34,9 @@ class Contestant:
     backbone: dict[str, Any]
 
 
+Refuse = Callable[[str, UserError], None]
+
+
 def stop_at(what: str, error: UserError) -> None:
     """What is done with something that cannot be used, where nothing goes on without it."""
     raise error
@@ -43,7 +46,7 @@ def open_contestants(
     sources: Sequence[str],
     arch: str | None = None,
     options: Mapping[str, Any] | None = None,
-    refuse: Callable[[str, UserError], None] = stop_at,
+    refuse: Refuse = stop_at,
 ) -> list[Contestant]:
     """FILE, timm:NAME, one of them as NAME=SOURCE, or 'random' -> contestants.
 
