@@ -56,7 +56,8 @@ def open_contestants(
     Args:
         arch: a config file whose `model.backbone` describes files that do not say themselves.
         options: constructor arguments that files do not show: KEY for all, NAME:KEY for one.
-        refuse: called with the name of one that cannot be used; the others are opened if it returns.
+        refuse: called with the name of one that cannot be used; if it returns, the others are
+            opened.
 
     Raises:
         UserError: an unreadable or foreign checkpoint, one that contradicts what is said of it,

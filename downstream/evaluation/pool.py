@@ -58,9 +58,7 @@ def run_jobs(
     return outcomes
 
 
-def start_job(
-    planned: Planned, gpus: Sequence[str] = (), worker: str = WORKER
-) -> subprocess.Popen:
+def start_job(planned: Planned, gpus: Sequence[str] = (), worker: str = WORKER) -> subprocess.Popen:
     """A job in a process of its own, or in several under torchrun."""
     job = planned.job
     command = [sys.executable, '-m']

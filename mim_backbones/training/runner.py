@@ -89,7 +89,8 @@ class RecipeRunner(Runner):
                 loop.pop('by_epoch', None)
         self._train_dataloader = self._loader_of_steps(self._train_dataloader)
         built = super().build_train_loop(loop)
-        if self.step_batch.parts > 1 and not isinstance(built, ResumableEpochLoop | ResumableIterLoop):
+        in_parts = isinstance(built, ResumableEpochLoop | ResumableIterLoop)
+        if self.step_batch is not None and self.step_batch.parts > 1 and not in_parts:
             raise UserError(
                 f'train_cfg: {type(built).__name__} takes no micro-batches, which the published '
                 'batch needs here; let the rate follow the batch: --auto-scale-lr'

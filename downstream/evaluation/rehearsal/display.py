@@ -57,7 +57,7 @@ def how_measured(row: Rehearsed) -> str:
         text += f', timed on {row.measures.step_images} of them'
     text += f'; memory is that of {row.at_once} at a time'
     if row.at_once < row.real_at_once:
-        text += f' (the job takes {row.real_at_once} at a time, which this machine is not asked for)'
+        text += f' (the job takes {row.real_at_once}, which this machine is not asked for)'
     return text
 
 

@@ -70,9 +70,8 @@ class Rehearsed:
         scored = -(-self.job.card.val // self.job.processes)
         conditions = 1 + (len(self.job.conditions.pairs()) if self.job.conditions else 0)
         training = self.measures.steps * self.step_seconds
-        return self.measures.start_seconds + training + (
-            scored * conditions * self.measures.image_seconds
-        )
+        scoring = scored * conditions * self.measures.image_seconds
+        return self.measures.start_seconds + training + scoring
 
     @property
     def disk_bytes(self) -> int:
@@ -82,9 +81,8 @@ class Rehearsed:
     @property
     def kept_bytes(self) -> int:
         """Once it is done."""
-        return max(0, self.held - 1) * self.measures.checkpoint_bytes if (
-            self.job.keep_checkpoints
-        ) else 0
+        kept = max(0, self.held - 1) if self.job.keep_checkpoints else 0
+        return kept * self.measures.checkpoint_bytes
 
 
 @dataclass(frozen=True)

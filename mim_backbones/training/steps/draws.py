@@ -1,8 +1,8 @@
 """What is drawn at random depends on seed and step alone, so that a run resumes exactly.
 
-mmengine's checkpoints hold no random state, and a resumed loader starts its workers' anew. Here each
-sample's augmentation is seeded by its place in the training, and each step by its number: whatever
-was done before, in which process or worker, the same is drawn.
+mmengine's checkpoints hold no random state, and a resumed loader starts its workers' anew. Here
+each sample's augmentation is seeded by its place in the training, and each step by its number:
+whatever was done before, in which process or worker, the same is drawn.
 """
 
 import random

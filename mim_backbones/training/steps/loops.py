@@ -69,7 +69,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
 
 @LOOPS.register_module()
 class ResumableIterLoop(IterBasedTrainLoop):
-    """Training by iterations; arguments are mmengine's. Our Runner takes it for every such recipe."""
+    """Training by iterations; arguments are mmengine's, and our Runner takes it likewise."""
 
     def __init__(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
         super().__init__(runner, *args, **kwargs)

@@ -174,7 +174,10 @@ def test_a_loop_of_another_kind_is_refused(tmp_path) -> None:
 def test_a_run_in_parts_resumes_at_any_step(tmp_path, kind: str, workers: int) -> None:
     changes = {**PUBLISHED, **LOADERS[kind]}
     changes['train_dataloader'] = {
-        **changes['train_dataloader'], 'batch_size': 2, 'num_workers': workers}
+        **changes['train_dataloader'],
+        'batch_size': 2,
+        'num_workers': workers,
+    }
     changes['default_hooks'] = {'logger': None, 'checkpoint': {
         'type': 'CheckpointHook', 'by_epoch': False, 'interval': 1}}  # fmt: skip
     whole = trained(tmp_path / 'whole', **changes).model.state_dict()
@@ -216,5 +219,3 @@ def test_nothing_of_the_past_is_loaded_again(tmp_path, monkeypatch) -> None:
             trained(folder, resume=True, **changes)
             assert loaded == whole[-len(loaded) :]
             assert len(whole) - len(loaded) == 16, kind
-
-
