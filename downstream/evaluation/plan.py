@@ -188,7 +188,7 @@ def _protocols(
     if unknown is not None:
         raise UserError(f'no protocol {unknown!r}; `mimbench protocols` lists: {", ".join(known)}')
     named = {name: known[name].protocol.task for name in request.protocols}
-    wanted = request.tasks or named.values() or [name for name in tasks() if name in spec]
+    wanted = request.tasks or named.values() or [name for name in tasks() if name in set(spec)]
     stray = next((name for name, task in named.items() if task not in wanted), None)
     if stray is not None:
         raise UserError(f'protocol {stray} is of {named[stray]}, which --tasks does not name')
