@@ -4,6 +4,7 @@ from mim_backbones.registry import child_registries
 
 SCOPE = 'downstream'
 MODULES = [
+    'downstream.evaluation.rehearsal.few',
     'downstream.cached_dataset',
     'downstream.detection.cascade',
     'downstream.detection.metric',
@@ -15,7 +16,6 @@ MODULES = [
     'downstream.tracking.pairs',
     'downstream.tracking.model',
     'downstream.tracking.metric',
-    'downstream.evaluation.draws',
     'downstream.robustness.pipeline',
 ]
 

@@ -36,7 +36,7 @@ LOOPS = Registry(
     'loop',
     parent=ROOT_LOOPS,
     scope=SCOPE,
-    locations=['mim_backbones.training.epoch_loop'],
+    locations=['mim_backbones.training.steps.loops'],
 )
 OPTIM_WRAPPERS = Registry(
     'optim_wrapper',

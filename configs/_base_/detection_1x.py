@@ -1,7 +1,7 @@
 """12 epochs of COCO in batches of 16: AdamW, short warm-up, steps after epochs 8 and 11."""
 
-# The rate is that of 16 images; the Runner scales it by (real batch) / 16.
-auto_scale_lr = dict(enable=True, base_batch_size=16)
+# 16 images a step, on any number of processes that divides them.
+auto_scale_lr = dict(enable=False, base_batch_size=16)
 optim_wrapper = dict(
     type='mim_backbones.AutoPrecisionOptimWrapper',
     precision='auto',

@@ -5,8 +5,8 @@ Rate and layer decay are BEiT v2's of size base; recipes state their own.
 
 iterations = 160000
 
-# The rate is that of 16 images; the Runner scales it by (real batch) / 16.
-auto_scale_lr = dict(enable=True, base_batch_size=16)
+# 16 images a step, on any number of processes that divides them.
+auto_scale_lr = dict(enable=False, base_batch_size=16)
 optim_wrapper = dict(
     type='mim_backbones.AutoPrecisionOptimWrapper',
     precision='auto',

@@ -2,8 +2,8 @@
 
 iterations = 184375  # 100 epochs * 118000 images / 64
 
-# The rate is that of 64 images; the Runner scales it by (real batch) / 64.
-auto_scale_lr = dict(enable=True, base_batch_size=64)
+# 64 images a step, on any number of processes that divides them.
+auto_scale_lr = dict(enable=False, base_batch_size=64)
 optim_wrapper = dict(
     type='mim_backbones.AutoPrecisionOptimWrapper',
     precision='auto',

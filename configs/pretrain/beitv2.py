@@ -28,8 +28,8 @@ train_dataloader = dict(
         interpolation='bicubic', scale=(0.2, 1.0), flip=0.5, jitter=0.4,
         masker=dict(type='BlockwiseMasker', ratio=75 / 196, min_block=16)))
 
-# The rate is that of the full batch; the Runner scales it by (real batch) / 2048.
-auto_scale_lr = dict(enable=True, base_batch_size=2048)
+# 2048 images a step, on any number of processes that divides them: 256 at a time.
+auto_scale_lr = dict(enable=False, base_batch_size=2048)
 optim_wrapper = dict(
     type='mim_backbones.AutoPrecisionOptimWrapper',
     precision='auto',

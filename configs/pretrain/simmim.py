@@ -20,8 +20,8 @@ train_dataloader = dict(
     dataset=dict(
         scale=(0.67, 1.0), masker=dict(type='RandomPatchMasker', unit_px=32, ratio=0.6)))
 
-# The rate is that of the full batch; the Runner scales it by (real batch) / 2048.
-auto_scale_lr = dict(enable=True, base_batch_size=2048)
+# 2048 images a step, on any number of processes that divides them: 128 at a time.
+auto_scale_lr = dict(enable=False, base_batch_size=2048)
 optim_wrapper = dict(
     type='mim_backbones.AutoPrecisionOptimWrapper',
     precision='auto',

@@ -25,7 +25,8 @@ train_dataloader = dict(
     batch_size=64,
     dataset=dict(scale=(0.08, 1.0), interpolation='bicubic'))
 
-# 5e-5 for every 128 images of the full batch; the Runner scales it by (real batch) / 512.
+# 5e-5 for every 128 images of the full batch, as released: the rate follows another batch. Not
+# micro-batches: the codebook's moving averages take one step for each.
 auto_scale_lr = dict(enable=True, base_batch_size=512)
 optim_wrapper = dict(
     type='mim_backbones.AutoPrecisionOptimWrapper',

@@ -87,6 +87,10 @@ ALL = 'all'
 @click.option('--arch', metavar='CONFIG', help='Config whose model.backbone describes CKPT.')
 @cfg_options
 @click.option('--keep-checkpoints', is_flag=True, help='Keep those of a finished job, below logs.')
+@click.option(
+    '--rehearse', is_flag=True,
+    help='Take a few real steps of every job instead, and say what the matrix will cost.',
+)  # fmt: skip
 @click.option('--json', 'as_json', is_flag=True, help='Print the results as JSON.')
 def evaluate(
     checkpoints: tuple[str, ...],
@@ -97,6 +101,7 @@ def evaluate(
     corruptions: tuple[str, ...],
     severities: tuple[str, ...],
     frost_pictures: Path | None,
+    rehearse: bool,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -116,6 +121,10 @@ def evaluate(
     clean ones, which stay what they are. Scorings that are done are not done again, if the job is
     stopped or asked for more; without --keep-checkpoints a finished job trains again for more.
 
+    With --rehearse each job takes two steps with its real recipe and data, resumes from its
+    checkpoint for one more and scores two images; nothing is written among the results. A table
+    says what failed, memory, time and disk of each job and of the whole matrix.
+
     \b
     Examples:
       mimbench eval work_dirs/simmim/epoch_16.pth random --data world --out results
@@ -128,8 +137,11 @@ def evaluate(
       mimbench eval a.pth --data world --out results --tasks coco --corruptions all
       mimbench eval a.pth --data world --out results --corruptions fog,snow --severities 1,3,5
 
+      mimbench eval a.pth --data my.yaml --out results --tier full --rehearse
+
     \b
-    Exit codes: 0 all done; 1 a job failed, the others are there; 2 wrong input, nothing was run.
+    Exit codes: 0 all done; 1 a job failed (or would), the others are there; 2 wrong input, nothing
+    was run.
     """
     known = task_names()
     also = [word for word in checkpoints if word in known and not Path(word).exists()]
@@ -150,24 +162,36 @@ def evaluate(
     elif severities or frost_pictures:
         raise click.UsageError('--severities and --frost-pictures go with --corruptions')
 
-    rows, failures = evaluate_all(
-        Request(
-            sources=tuple(word for word in checkpoints if word not in also),
-            tasks=tuple(dict.fromkeys(known[word] for word in words)),
-            protocols=tuple(dict.fromkeys(name for names in protocols for name in names)),
-            seeds=tuple(dict.fromkeys(seeds)),
-            options=parse_options(cfg_options),
-            command=shlex.join(['mimbench', *sys.argv[1:]]),
-            conditions=conditions,
-            **given,
-        )
+    request = Request(
+        sources=tuple(word for word in checkpoints if word not in also),
+        tasks=tuple(dict.fromkeys(known[word] for word in words)),
+        protocols=tuple(dict.fromkeys(name for names in protocols for name in names)),
+        seeds=tuple(dict.fromkeys(seeds)),
+        options=parse_options(cfg_options),
+        command=shlex.join(['mimbench', *sys.argv[1:]]),
+        conditions=conditions,
+        **given,
     )
+    console = Console(highlight=False, markup=False)
+    console.width = max(console.width, 80) if console.is_terminal else 200
+    if rehearse:
+        from downstream.evaluation.rehearsal import display
+        from downstream.evaluation.rehearsal.matrix import rehearse_all
+
+        matrix = rehearse_all(request)
+        if as_json:
+            click.echo(json.dumps(display.as_record(matrix), indent=2))
+        else:
+            if matrix.rows:
+                console.print(display.rehearsal_table(matrix))
+            for line in display.lines(matrix):
+                console.print(line, soft_wrap=True)
+        raise SystemExit(1 if matrix.failures else 0)
+    rows, failures = evaluate_all(request)
     if as_json:
         records = [as_record(path, result) for _, path, result in rows]
         records += [{'job': title, 'failure': line} for title, line in failures.items()]
         click.echo(json.dumps(records, indent=2))
     elif rows:
-        console = Console(highlight=False, markup=False)
-        console.width = max(console.width, 80) if console.is_terminal else 200
         console.print(result_table(rows))
     raise SystemExit(1 if failures else 0)

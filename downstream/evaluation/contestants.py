@@ -1,7 +1,7 @@
 """What `mimbench eval` compares: checkpoints, each opened and checked, and random starts."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,19 @@ class Contestant:
     backbone: dict[str, Any]
 
 
+Refuse = Callable[[str, UserError], None]
+
+
+def stop_at(what: str, error: UserError) -> None:
+    """What is done with something that cannot be used, where nothing goes on without it."""
+    raise error
+
+
 def open_contestants(
-    sources: Sequence[str], arch: str | None = None, options: Mapping[str, Any] | None = None
+    sources: Sequence[str],
+    arch: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    refuse: Refuse = stop_at,
 ) -> list[Contestant]:
     """FILE, timm:NAME, one of them as NAME=SOURCE, or 'random' -> contestants.
 
@@ -45,6 +56,8 @@ def open_contestants(
     Args:
         arch: a config file whose `model.backbone` describes files that do not say themselves.
         options: constructor arguments that files do not show: KEY for all, NAME:KEY for one.
+        refuse: called with the name of one that cannot be used; if it returns, the others are
+            opened.
 
     Raises:
         UserError: an unreadable or foreign checkpoint, one that contradicts what is said of it,
@@ -54,8 +67,13 @@ def open_contestants(
     named = [_named(source) for source in sources if source != RANDOM]
     names = [name for name, _ in named]
     own, common = _by_name(options or {}, names)
-    found = [_open(name, source, described, {**common, **own[name]}) for name, source in named]
-    if RANDOM in sources:
+    found = []
+    for name, source in named:
+        try:
+            found.append(_open(name, source, described, {**common, **own[name]}))
+        except UserError as error:
+            refuse(name, error)
+    if RANDOM in sources and (found or not named):
         starts = [one.backbone for one in found] or [described or {}]
         if not starts[0]:
             raise UserError(

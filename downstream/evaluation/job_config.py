@@ -20,7 +20,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.runner import Runner
 
 from downstream.evaluation.job import Identity, Job
@@ -30,6 +30,7 @@ from mim_backbones.data_spec import DataSpec, require
 from mim_backbones.errors import UserError
 from mim_backbones.registry import MODELS
 from mim_backbones.training.config import merged, open_config
+from mim_backbones.training.steps.batch import StepBatch, step_batch
 from mim_backbones.training.unread_keys import RUNNER_EXTRAS
 
 # How a run behaves, not what it computes.
@@ -61,7 +62,7 @@ def job_config(job: Job, spec: DataSpec) -> Config:
     """The config a job trains and evaluates with.
 
     Training does not validate on the way: the trained model is scored once, at the end. A short
-    recipe keeps no checkpoint; a long one resumes exactly from its last (draws.py).
+    recipe keeps no checkpoint; a long one resumes exactly from its last.
 
     Raises:
         UserError: the data set does not fit the task, or the options do not fit the recipe.
@@ -80,22 +81,9 @@ def behaving(cfg: Config, job: Job) -> Config:
     cfg.resume = resumable or scored_long
     if not (resumable or scored_long or job.keep_checkpoints):
         cfg.default_hooks = {**cfg.get('default_hooks', {}), 'checkpoint': None}
-    if resumable:
-        cfg.custom_hooks = [*cfg.get('custom_hooks', []), {'type': 'downstream.SeededUpdates'}]
-        sampler = cfg.train_dataloader.get('sampler', {})
-        if sampler.get('type') == 'InfiniteSampler':
-            sampler.type = 'downstream.SeededDraws'
-            cfg.train_dataloader.dataset = ConfigDict(
-                type='downstream.DrawnSamples', dataset=cfg.train_dataloader.dataset
-            )
-    if job.processes > 1 and not _scaled(cfg):
-        whole = cfg.train_dataloader.batch_size
-        if whole % job.processes:
-            raise UserError(
-                f'{job.protocol.name} trains on batches of {whole}, which {job.processes} '
-                'processes cannot share; choose another --gpus-per-job'
-            )
-        cfg.train_dataloader.batch_size = whole // job.processes
+    # A recipe that names no published batch has it from its batch of one process.
+    cfg.auto_scale_lr = published_batch(cfg)
+    batch_of(cfg, job.processes)  # refused before anything is run
     cfg.visualizer = {'type': 'Visualizer', 'vis_backends': [{'type': 'LocalVisBackend'}]}
     return cfg
 
@@ -107,7 +95,7 @@ def identity_of(job: Job, cfg: Config, protocol: tuple[str, dict[str, Any]]) -> 
         cfg: of the job, fitted.
         protocol: what `protocol_of` says of its recipe.
     """
-    content = computed(cfg, job.protocol.tier, job.card.root, job.processes)
+    content = computed(cfg, job.card.root, job.processes)
     backbone = digest(weight_options(job.backbone))
     return Identity(digest(content), protocol[0], backbone, protocol[1])
 
@@ -117,29 +105,52 @@ def protocol_of(job: Job, spec: DataSpec) -> tuple[str, dict[str, Any]]:
     own = _recipe(job.recipe).model.backbone.to_dict()
     reference = replace(job, backbone=own, checkpoint=None, seed=0)
     recipe = fitted(replace(reference, options={}), spec)
-    # The processes that a recipe is written for: its batch is the one its rate was set for.
-    batch = recipe.train_dataloader.get('batch_size', 1)
-    meant = max(1, recipe.auto_scale_lr.base_batch_size // batch) if _scaled(recipe) else 1
-    tier, root = job.protocol.tier, job.card.root
-    standard = computed(recipe, tier, root, meant)
+    root = job.card.root
+    standard = computed(recipe, root, None)
     run = fitted(reference, spec) if job.options else recipe
-    found = computed(run, tier, root, job.processes)
+    found = computed(run, root, job.processes)
     return digest([found, recipe.get('protocol')]), changes(standard, found)
 
 
-def computed(cfg: Config, tier: str, root: str, processes: int) -> dict[str, Any]:
+def computed(cfg: Config, root: str, processes: int | None) -> dict[str, Any]:
     """What of a config decides the numbers, wherever its data lie.
 
     Args:
         root: of the data; texts that start with it are places.
+        processes: that train; None for the batch as published.
     """
     content = {key: value for key, value in plain(cfg).items() if key not in BEHAVIOUR}
+    declared = content.pop('auto_scale_lr', None) or {}
     loader = content.get('train_dataloader', {})
-    if 'batch_size' in loader and _scaled(cfg):
-        loader['batch_size'] *= processes  # else the processes share it
-    if is_long(cfg, tier):
-        content['exact_resume'] = True  # which changes what is drawn
+    if 'batch_size' in loader and processes is not None:
+        batch = batch_of(cfg, processes)
+        loader['batch_size'] = batch.of_iteration
+        if batch.rate != 1:
+            content['auto_scale_lr'] = declared
+    elif 'batch_size' in loader:
+        loader['batch_size'] = published_batch(cfg)['base_batch_size'] // _accumulated(cfg)
+    content['exact_resume'] = True  # which decides what is drawn
     return _cleaned(content, root)
+
+
+def batch_of(cfg: Config, processes: int) -> StepBatch:
+    """The batch of a step.
+
+    Raises:
+        UserError: so many processes cannot share it.
+    """
+    size = cfg.get('train_dataloader', {}).get('batch_size', 1)
+    return step_batch(size, published_batch(cfg), processes, _accumulated(cfg))
+
+
+def published_batch(cfg: Config) -> dict[str, Any]:
+    """`auto_scale_lr` of a recipe; one that names no batch means its own, in one process."""
+    size = cfg.get('train_dataloader', {}).get('batch_size', 1)
+    return {'base_batch_size': size * _accumulated(cfg), **(cfg.get('auto_scale_lr') or {})}
+
+
+def _accumulated(cfg: Config) -> int:
+    return cfg.get('optim_wrapper', {}).get('accumulative_counts', 1)
 
 
 def plain(cfg: Config) -> dict[str, Any]:
@@ -211,11 +222,6 @@ def fitted(job: Job, spec: DataSpec) -> Config:
 @cache
 def _recipe(path: str) -> Config:
     return open_config(path)
-
-
-def _scaled(cfg: Config) -> bool:
-    """Whether the Runner fits the learning rate to the batch of all processes."""
-    return bool(cfg.get('auto_scale_lr', {}).get('enable'))
 
 
 def _cleaned(node: Any, root: str) -> Any:

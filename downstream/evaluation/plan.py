@@ -11,14 +11,14 @@ from typing import Any
 from mmengine.config import Config
 
 from downstream.evaluation.backbone_config import family_of, named_arch
-from downstream.evaluation.contestants import Contestant
+from downstream.evaluation.contestants import Contestant, Refuse, stop_at
 from downstream.evaluation.job import Job
 from downstream.evaluation.job_config import behaving, fitted, identity_of, protocol_of
 from downstream.evaluation.protocols import Recipe, find_protocol, recipes
 from downstream.results.result import Result, read_result
 from downstream.robustness.conditions import VERSION, Conditions
 from downstream.robustness.pipeline import check_decodes
-from downstream.task import find_task, tasks
+from downstream.task import DataCard, find_task, tasks
 from mim_backbones.console.processes import cores
 from mim_backbones.data_spec import DataSpec, require
 from mim_backbones.errors import UserError
@@ -69,21 +69,35 @@ class Planned:
     done: Path | None
 
 
-def plan_jobs(request: Request, contestants: Sequence[Contestant], spec: DataSpec) -> list[Planned]:
+def plan_jobs(
+    request: Request,
+    contestants: Sequence[Contestant],
+    spec: DataSpec,
+    refuse: Refuse = stop_at,
+) -> list[Planned]:
     """One job per contestant, protocol and seed, in that order of nesting.
+
+    Args:
+        refuse: called with the title of what cannot be run; the rest is planned if it returns.
 
     Raises:
         UserError: a broken data set, an unknown task, tier or protocol, a config key that nothing
             reads.
     """
-    chosen = [list(_protocols(request, one, spec)) for one in contestants]
-    names = dict.fromkeys(recipe.protocol.task for found in chosen for recipe in found)
-    cards = {name: find_task(name).describe(require(spec, name)) for name in names}
+    chosen = [list(_protocols(request, one, spec, refuse)) for one in contestants]
+    cards: dict[str, DataCard] = {}
+    for name in dict.fromkeys(recipe.protocol.task for found in chosen for recipe in found):
+        try:
+            cards[name] = find_task(name).describe(require(spec, name))
+        except UserError as error:
+            refuse(name, error)
     earlier = {result_key(result): (path, result) for path, result in finished_results(request.out)}
     protocols: dict[Path, tuple[str, dict[str, Any]]] = {}
     planned = []
     for contestant, found in zip(contestants, chosen):
         for recipe in found:
+            if recipe.protocol.task not in cards:
+                continue
             job = Job(
                 name=contestant.name,
                 checkpoint=contestant.checkpoint,
@@ -101,20 +115,29 @@ def plan_jobs(request: Request, contestants: Sequence[Contestant], spec: DataSpe
                 command=request.command,
                 conditions=request.conditions,
             )
-            cfg = fitted(job, spec)
-            check_config(cfg, request.options)
-            check_counts(cfg, ('train', 'test'))
-            if request.conditions is not None:
-                check_decodes(cfg, job.task)
-            if recipe.path not in protocols:
-                protocols[recipe.path] = protocol_of(job, spec)
-            job = replace(job, identity=identity_of(job, cfg, protocols[recipe.path]))
-            for seed in request.seeds:
-                own = replace(job, seed=seed)
-                cfg = cfg if own == job else fitted(own, spec)
-                done = _done(own, *earlier.get(own.key, (None, None)))
-                planned.append(Planned(own, behaving(cfg, own), done))
+            try:
+                cfg = _checked(job, spec)
+                if recipe.path not in protocols:
+                    protocols[recipe.path] = protocol_of(job, spec)
+                job = replace(job, identity=identity_of(job, cfg, protocols[recipe.path]))
+                for seed in request.seeds:
+                    own = replace(job, seed=seed)
+                    cfg = cfg if own == job else fitted(own, spec)
+                    done = _done(own, *earlier.get(own.key, (None, None)))
+                    planned.append(Planned(own, behaving(cfg, own), done))
+            except UserError as error:
+                refuse(f'{job.name} · {job.task} {job.protocol.name}', error)
     return planned
+
+
+def _checked(job: Job, spec: DataSpec) -> Config:
+    """The fitted config of a job. Raises UserError for what in it cannot be run."""
+    cfg = fitted(job, spec)
+    check_config(cfg, job.options)
+    check_counts(cfg, ('train', 'test'))
+    if job.conditions is not None:
+        check_decodes(cfg, job.task)
+    return cfg
 
 
 def _done(job: Job, path: Path | None, result: Result | None) -> Path | None:
@@ -156,14 +179,16 @@ def result_key(result: Result) -> tuple[Any, ...]:
     return (result.name, digest, result.task, result.protocol, config, data, result.seed)
 
 
-def _protocols(request: Request, contestant: Contestant, spec: DataSpec) -> Iterator[Recipe]:
+def _protocols(
+    request: Request, contestant: Contestant, spec: DataSpec, refuse: Refuse
+) -> Iterator[Recipe]:
     """The recipes a contestant runs, by task."""
     known = recipes()
     unknown = next((name for name in request.protocols if name not in known), None)
     if unknown is not None:
         raise UserError(f'no protocol {unknown!r}; `mimbench protocols` lists: {", ".join(known)}')
     named = {name: known[name].protocol.task for name in request.protocols}
-    wanted = request.tasks or named.values() or [name for name in tasks() if name in spec]
+    wanted = request.tasks or named.values() or [name for name in tasks() if name in set(spec)]
     stray = next((name for name, task in named.items() if task not in wanted), None)
     if stray is not None:
         raise UserError(f'protocol {stray} is of {named[stray]}, which --tasks does not name')
@@ -175,4 +200,7 @@ def _protocols(request: Request, contestant: Contestant, spec: DataSpec) -> Iter
     for task in dict.fromkeys(wanted):
         chosen: list[str | None] = [name for name in named if named[name] == task]
         for name in chosen or [None]:
-            yield find_protocol(task, request.tier, family, name, arch)
+            try:
+                yield find_protocol(task, request.tier, family, name, arch)
+            except UserError as error:
+                refuse(f'{contestant.name} · {task}', error)

@@ -24,8 +24,14 @@ class Ended(NamedTuple):
     failure: str | None
 
 
-def run_jobs(jobs: Sequence[Planned], parallel: int, display: PoolDisplay) -> list[Ended]:
-    """All jobs, `parallel` at a time, in order; each has GPUs of its own where there are enough."""
+def run_jobs(
+    jobs: Sequence[Planned], parallel: int, display: PoolDisplay, worker: str = WORKER
+) -> list[Ended]:
+    """All jobs, `parallel` at a time, in order; each has GPUs of its own where there are enough.
+
+    Args:
+        worker: the module that is run with a job's file.
+    """
     gpus = visible_gpus()
     free = list(range(parallel))
     places: dict[Path, int] = {}  # log folder -> which of the parallel ones it is
@@ -36,7 +42,7 @@ def run_jobs(jobs: Sequence[Planned], parallel: int, display: PoolDisplay) -> li
         place = places[job.log_folder] = free.pop(0)
         first = place * job.processes
         own = [gpus[i % len(gpus)] for i in range(first, first + job.processes)] if gpus else []
-        return start_job(one, tuple(dict.fromkeys(own)))
+        return start_job(one, tuple(dict.fromkeys(own)), worker)
 
     def ended(one: Planned, code: int, seconds: float) -> None:
         job = one.job
@@ -52,14 +58,14 @@ def run_jobs(jobs: Sequence[Planned], parallel: int, display: PoolDisplay) -> li
     return outcomes
 
 
-def start_job(planned: Planned, gpus: Sequence[str] = ()) -> subprocess.Popen:
+def start_job(planned: Planned, gpus: Sequence[str] = (), worker: str = WORKER) -> subprocess.Popen:
     """A job in a process of its own, or in several under torchrun."""
     job = planned.job
     command = [sys.executable, '-m']
     if job.processes > 1:
         command += ['torch.distributed.run', '--standalone', f'--nproc-per-node={job.processes}']
         command += ['-m']
-    command += [WORKER, str(job.save(plain(planned.config)))]
+    command += [worker, str(job.save(plain(planned.config)))]
     threads = max(1, job.threads // job.processes)
     return start_process(command, job.log_folder / LOG, threads, gpus)
 

@@ -12,6 +12,7 @@ import resource
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -78,7 +79,7 @@ def run(job: Job, folder: Path) -> None:
     done = time.monotonic()
     if is_main_process():
         steps = runner.iter - watch.first
-        images = steps * runner.train_dataloader.batch_size * job.processes
+        images = steps * runner.step_batch.of_iteration
         cost = {
             'seconds': done - started,
             'train_seconds': trained - begun,
@@ -135,7 +136,7 @@ def run_of(job: Job, runner: 'Runner', first: int) -> dict[str, Any]:
         'threads': job.threads,
         'processes': job.processes,
         'steps': runner.iter,
-        'images_per_step': runner.train_dataloader.batch_size * job.processes,
+        'images_per_step': runner.step_batch.images,
     }
     return {**about, 'resumed_at': first} if first else about
 
@@ -155,11 +156,12 @@ def failure_line(error: BaseException) -> str:
     return text if isinstance(error, UserError) else f'{type(error).__name__}: {text}'
 
 
-def main() -> int:
+def exit_code(work: Callable[[Job, Path], None]) -> int:
+    """Do a job's work; what it fails of goes to its log and, in one line, to its folder."""
     path = Path(sys.argv[1])
     end_with_torchrun()
     try:
-        run(Job.load(path), path.parent)
+        work(Job.load(path), path.parent)
     except Exception as error:
         # The boundary of the process: whatever went wrong here must not stop the other jobs.
         traceback.print_exc()
@@ -171,7 +173,7 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    code = main()
+    code = exit_code(run)
     sys.stdout.flush()
     sys.stderr.flush()
     # Interpreter shutdown of the whole stack takes a second that nothing needs.

@@ -2,9 +2,10 @@
 
 What it adds, without a line in a recipe:
 
-    learning rate   by the batch of an optimizer step
+    batch           the published one on any number of processes, or the rate follows (steps/batch)
     weights         those of a file reach the model, or it is refused
     checkpoints     whole at any moment; a run goes on from the newest, in mid-epoch too
+    draws           by seed and step alone, so that it goes on exactly (steps/draws)
     losses          finite
     workers         end with the process they work for
 """
@@ -17,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.dist import broadcast_object_list, is_main_process
-from mmengine.optim import OptimWrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
+from mmengine.utils.dl_utils import has_batch_norm
 from torch.utils.data import DataLoader
 
 from mim_backbones.console.atomic_file import write_bytes_atomically
@@ -28,27 +30,38 @@ from mim_backbones.training.coverage import Coverage
 from mim_backbones.training.distributed import undistributed
 from mim_backbones.training.guard import FiniteLoss
 from mim_backbones.training.resume import NOTE, newest_whole
+from mim_backbones.training.steps.batch import StepBatch, step_batch
+from mim_backbones.training.steps.draws import SeededSteps, place_draws
+from mim_backbones.training.steps.loops import ResumableEpochLoop, ResumableIterLoop
 
-CHECKPOINTS, EPOCHS = 'mim_backbones.WholeCheckpointHook', 'mim_backbones.ResumableEpochLoop'
+CHECKPOINTS = 'mim_backbones.WholeCheckpointHook'
+LOOPS = {
+    'EpochBasedTrainLoop': 'mim_backbones.ResumableEpochLoop',
+    'IterBasedTrainLoop': 'mim_backbones.ResumableIterLoop',
+}
 
 
 class RecipeRunner(Runner):
     """See the module."""
 
-    def scale_lr(
-        self, optim_wrapper: OptimWrapper, auto_scale_lr: dict[str, Any] | None = None
-    ) -> None:
-        """Scale by the batch of an optimizer step: devices x batch size x `accumulative_counts`.
+    step_batch: StepBatch | None = None  # of a training, once its loop is built
 
-        mmengine's own rule leaves the last factor out, so that a batch reached by accumulation
-        would train at a fraction of its rate.
-        """
-        steps = getattr(optim_wrapper, '_accumulative_counts', 1)
-        if auto_scale_lr is not None and auto_scale_lr.get('enable', False) and steps > 1:
-            self.logger.info(f'an optimizer step takes {steps} batches: base batch / {steps}')
-            base = auto_scale_lr['base_batch_size'] / steps
-            auto_scale_lr = {**auto_scale_lr, 'base_batch_size': base}
-        super().scale_lr(optim_wrapper, auto_scale_lr)
+    def scale_lr(self, optim_wrapper: Any, auto_scale_lr: dict[str, Any] | None = None) -> None:
+        """The rate as `step_batch` has it, which counts accumulated batches too."""
+        assert self.step_batch is not None
+        text = self.step_batch.as_text()
+        if self.step_batch.parts > 1 and has_batch_norm(self.model):
+            text += '; batch norms take the statistics of a micro-batch'
+        self.logger.info(text)
+        several = isinstance(optim_wrapper, OptimWrapperDict)
+        if several and self.step_batch.parts > 1:
+            raise UserError(
+                'optim_wrapper: micro-batches go with one optimizer, and this recipe has several; '
+                'let the rate follow the batch: --auto-scale-lr'
+            )
+        for wrapper in optim_wrapper.values() if several else [optim_wrapper]:
+            for group in wrapper.optimizer.param_groups:
+                group['lr'] *= self.step_batch.rate
 
     def register_hooks(
         self, default_hooks: dict[str, Any] | None = None, custom_hooks: list[Any] | None = None
@@ -63,17 +76,25 @@ class RecipeRunner(Runner):
             self.register_hook(FiniteLoss())
 
     def build_train_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
-        """The recipe's; one by epochs can start in the middle of an epoch.
+        """The recipe's, over steps of the batch that it is to have; see `steps.loops`.
 
         Raises:
-            UserError: an epoch without a batch.
+            UserError: an epoch without a batch, or a batch that cannot be had.
         """
         if isinstance(loop, dict):
-            kind = loop.get('type', 'EpochBasedTrainLoop' if loop.get('by_epoch') else None)
-            if kind == 'EpochBasedTrainLoop':
-                loop = {**loop, 'type': EPOCHS}
+            by = 'EpochBasedTrainLoop' if loop.get('by_epoch') else 'IterBasedTrainLoop'
+            kind = loop.get('type', by)
+            if kind in LOOPS:
+                loop = {**loop, 'type': LOOPS[kind]}
                 loop.pop('by_epoch', None)
+        self._train_dataloader = self._loader_of_steps(self._train_dataloader)
         built = super().build_train_loop(loop)
+        in_parts = isinstance(built, ResumableEpochLoop | ResumableIterLoop)
+        if self.step_batch is not None and self.step_batch.parts > 1 and not in_parts:
+            raise UserError(
+                f'train_cfg: {type(built).__name__} takes no micro-batches, which the published '
+                'batch needs here; let the rate follow the batch: --auto-scale-lr'
+            )
         loader = built.dataloader
         if isinstance(built, EpochBasedTrainLoop) and not len(loader):
             raise UserError(
@@ -81,6 +102,28 @@ class RecipeRunner(Runner):
                 f'{loader.batch_size} for each process; lower batch_size, or drop_last=False'
             )
         return built
+
+    def _loader_of_steps(self, loader: DataLoader | dict[str, Any]) -> DataLoader:
+        """The training's data loader, of micro-batches, whose draws are seeded by step."""
+        wrapper: Any = self.optim_wrapper
+        if isinstance(wrapper, OptimWrapper):
+            accumulated = wrapper._accumulative_counts
+        else:
+            accumulated = wrapper.get('accumulative_counts', 1)
+        if isinstance(loader, DataLoader):
+            size = loader.batch_size or 1
+        else:
+            size = loader.get('batch_size') or (loader.get('batch_sampler') or {}).get('batch_size')
+        batch = step_batch(size or 1, self.auto_scale_lr, self.world_size, accumulated)
+        self.step_batch = batch
+        if isinstance(loader, dict):
+            if 'batch_size' in loader:
+                loader = {**loader, 'batch_size': batch.at_once}
+            mixed = (self._randomness_cfg or {}).get('diff_rank_seed', False)
+            loader = self.build_dataloader(loader, seed=self.seed, diff_rank_seed=mixed)
+            if place_draws(loader, self.seed):
+                self.register_hook(SeededSteps())
+        return loader
 
     @staticmethod
     def build_dataloader(

@@ -47,7 +47,7 @@ REGISTERED = (
 PLAIN_DICTS = {
     'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
     'randomness': {'seed', 'diff_rank_seed', 'deterministic'},
-    'auto_scale_lr': {'enable', 'base_batch_size'},
+    'auto_scale_lr': {'enable', 'base_batch_size', 'rule'},
 }
 OUR_SCOPES = ('mim_backbones', 'pretrain', 'downstream')
 # Whoever reads a key takes it by its name: `cfg.pop('bg_cls_weight')`, `cfg.bg_cls_weight`.

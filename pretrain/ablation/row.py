@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mim_backbones.console.atomic_file import write_bytes_atomically
 from mim_backbones.errors import UserError
 from mim_backbones.training.config import merged, open_config
+from mim_backbones.training.steps.batch import step_batch
 from pretrain.ablation.study import Changes, Study, Tier
 from pretrain.maskers.choice import build_masker, on_backbone
 
@@ -68,10 +69,17 @@ def budget(config: Config, steps: int) -> dict[str, Any]:
     return {
         'train_cfg.max_epochs': epochs,
         'train_dataloader.sampler.samples_per_epoch': (
-            iterations // epochs * config.train_dataloader.batch_size
+            iterations // epochs * images_of_iteration(config)
         ),
         'param_scheduler': schedules,
     }
+
+
+def images_of_iteration(config: Config) -> int:
+    """Of one process: rows are trained so."""
+    accumulated = config.optim_wrapper.get('accumulative_counts', 1)
+    size, declared = config.train_dataloader.batch_size, config.get('auto_scale_lr')
+    return step_batch(size, declared, accumulated=accumulated).of_iteration
 
 
 def scaled(length: Any, share: float) -> Any:

@@ -25,6 +25,8 @@ class SeededSampler(Sampler):
             images. A fixed length gives data sets of any size the same number of steps.
     """
 
+    seeds_draws = True  # what a run would do else, see `mim_backbones.training.steps.draws`
+
     def __init__(
         self,
         dataset: Sized,

@@ -71,7 +71,7 @@ def recipe_for(golden: dict[str, Any], out: Path) -> Config:
             'param_scheduler.0.warmup': training['warmup_epochs'],
             'param_scheduler.0.min_ratio': training['min_lr'] / training['lr'],
             'train_cfg.max_epochs': training['epochs'],
-            'auto_scale_lr.enable': False,
+            'auto_scale_lr.base_batch_size': training['batch_size'],
         },
     )
     cfg.model.backbone.arch = {k: config[k] for k in ('embed_dim', 'depth', 'num_heads')}

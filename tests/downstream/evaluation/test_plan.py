@@ -4,6 +4,7 @@ import pytest
 
 from downstream.evaluation import protocols
 from downstream.evaluation.contestants import open_contestants
+from downstream.evaluation.job_config import batch_of
 from downstream.evaluation.plan import Request, plan_jobs, result_key
 from downstream.evaluation.worker import result_of
 from downstream.results.result import write_result
@@ -163,17 +164,28 @@ class TestIdentity:
     def test_of_processes_that_share_the_batch(self, plan):
         one, two = plan(tasks=('detection',))[0], plan(tasks=('detection',), processes=2)[0]
         assert one.job.identity == two.job.identity
-        assert two.config.train_dataloader.batch_size * 2 == one.config.train_dataloader.batch_size
-        with pytest.raises(UserError, match='batches of 8, which 3 processes cannot share'):
+        assert [batch_of(each.config, each.job.processes).images for each in (one, two)] == [8, 8]
+        assert batch_of(two.config, 2).at_once == 4
+        with pytest.raises(UserError, match='batch of 8 images cannot be shared by 3 processes'):
             plan(tasks=('detection',), processes=3)
 
     def test_of_a_batch_that_the_rate_follows(self, plan):
         """A recipe of 16 images on 2 processes of 8: with one process it is another protocol."""
         options = {'auto_scale_lr.enable': True, 'auto_scale_lr.base_batch_size': 16}
         two = plan(tasks=('detection',), processes=2, options=options)[0]
-        assert two.config.train_dataloader.batch_size == 8
+        assert batch_of(two.config, 2).images == 16
         one = plan(tasks=('detection',), options=options)[0]
         assert one.job.identity.protocol != two.job.identity.protocol
+        assert batch_of(one.config, 1).rate == 0.5
+
+    def test_of_a_published_batch_it_is_the_same_on_any_number_of_processes(self, plan):
+        options = {'auto_scale_lr.enable': False, 'auto_scale_lr.base_batch_size': 16}
+        found = [
+            plan(tasks=('detection',), processes=n, options={**options, **more})[0].job.identity
+            for n, more in ((1, {}), (2, {}), (4, {}), (1, {'train_dataloader.batch_size': 2}))
+        ]
+        assert len(set(map(str, found))) == 1
+        assert found[0].changes == {'train_dataloader.batch_size': 16}  # the recipe's is 8
 
 
 def plan_contestant(width):

@@ -86,9 +86,8 @@ def test_a_budget_is_exact_and_moves_the_schedule(recipe: str, steps: int) -> No
     before = cfg.train_cfg.max_epochs
     found = budget(cfg, steps)
     epochs = found['train_cfg.max_epochs']
-    length, rest = divmod(
-        found['train_dataloader.sampler.samples_per_epoch'], cfg.train_dataloader.batch_size
-    )
+    batch = cfg.auto_scale_lr.base_batch_size
+    length, rest = divmod(found['train_dataloader.sampler.samples_per_epoch'], batch)
     assert rest == 0 and length * epochs == steps and epochs <= before
     for new, old in zip(found['param_scheduler'], cfg.param_scheduler, strict=True):
         assert new['warmup'] / epochs == pytest.approx(old.warmup / before)

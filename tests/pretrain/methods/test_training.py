@@ -92,7 +92,7 @@ def test_two_gloo_processes_take_the_step_of_one(images, tmp_path) -> None:
         'train_cfg.max_epochs=1', 'optim_wrapper.optimizer.type=SGD',
         'optim_wrapper.clip_grad=None',
         'optim_wrapper.optimizer.lr=0.5', 'optim_wrapper.optimizer._delete_=True',
-        'optim_wrapper.optimizer.weight_decay=0.05', 'auto_scale_lr.enable=False',
+        'optim_wrapper.optimizer.weight_decay=0.05', 'auto_scale_lr.base_batch_size=32',
         'param_scheduler=None',
     ]  # fmt: skip
     alone = train(tmp_path / 'one', images, *one_step, 'train_dataloader.batch_size=32')

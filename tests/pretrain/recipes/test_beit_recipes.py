@@ -70,7 +70,7 @@ def test_two_gloo_processes_train(images: Path, tmp_path: Path) -> None:
         'beitv2', tmp_path / 'run', images,
         'model.backbone.arch=tiny', 'model.target.tokenizer.arch=tiny',
         'model.target.tokenizer.random_weights=True', 'model.target.tokenizer.codes=64',
-        'train_dataloader.batch_size=2',
+        'train_dataloader.batch_size=2', 'auto_scale_lr.base_batch_size=4',
         'train_cfg.max_epochs=1', 'default_hooks.logger.interval=1', 'optim_wrapper.precision=fp32',
         processes=2,
     )  # fmt: skip

@@ -77,6 +77,7 @@ def shrunk(path: Path, images: Path, out: Path, options: dict[str, Any] | None =
             **(options or {}),
         },
     )
+    cfg.auto_scale_lr = None  # two images are a step
     cfg.work_dir = str(out)
     cfg.visualizer = {'type': 'Visualizer', 'name': out.name, 'vis_backends': []}
     cfg.model.backbone.arch = SMALL[cfg.model.backbone.type.rpartition('.')[2]]
