@@ -12,6 +12,7 @@ MODULES = [
     'downstream.tracking.model',
     'downstream.tracking.metric',
     'downstream.evaluation.draws',
+    'downstream.frozen.views',
 ]
 
 _children = child_registries(SCOPE, MODULES)

@@ -38,11 +38,11 @@ BEHAVIOUR = {
     'log_processor', 'resume', 'visualizer', 'work_dir',
 }  # fmt: skip
 READ = {*inspect.signature(Runner.__init__).parameters, *RUNNER_EXTRAS, 'default_scope'}
-# Places, seeds and loader workers, wherever they are.
+# Places, seeds, loader workers and what is kept on disk, wherever they are.
 LEFT_OUT = {
-    'ann_file', 'checkpoint', 'data_prefix', 'data_root', 'list_file', 'num_workers',
-    'persistent_workers', 'pin_memory', 'prefetch_factor', 'root', 'seed', 'test_list',
-    'train_list',
+    'ann_file', 'cache_bytes', 'cache_folder', 'checkpoint', 'data_prefix', 'data_root',
+    'list_file', 'num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor', 'root',
+    'seed', 'test_list', 'train_list',
 }  # fmt: skip
 # What `mimbench eval` decides itself, and how to say it.
 OURS = {
@@ -78,6 +78,8 @@ def behaving(cfg: Config, job: Job) -> Config:
     cfg.resume = resumable
     if not (resumable or job.keep_checkpoints):
         cfg.default_hooks = {**cfg.get('default_hooks', {}), 'checkpoint': None}
+    if 'seed' in cfg.train_dataloader.dataset:  # of a data set that draws by its own
+        cfg.train_dataloader.dataset.seed = job.seed
     if resumable:
         cfg.custom_hooks = [*cfg.get('custom_hooks', []), {'type': 'downstream.SeededUpdates'}]
         sampler = cfg.train_dataloader.get('sampler', {})
