@@ -113,7 +113,7 @@ class FixedViews(Dataset):
 
     def _key(self, info: dict[str, Any], view: int) -> str:
         """Of one view: transforms may look at annotations, and files may be replaced."""
-        about = [os.stat(info[key]) for key in FILES if key in info]
+        about = [os.stat(info[key]) for key in FILES if info.get(key)]
         states = [(each.st_size, each.st_mtime_ns) for each in about]
         text = json.dumps([self.seed, view, info, states], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:32]

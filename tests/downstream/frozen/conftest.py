@@ -1,0 +1,91 @@
+"""What probes of frozen backbones share: checkpoints of each family, recipes shrunk to seconds."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from downstream.evaluation.protocols import recipes
+
+VIT = {
+    'type': 'mim_backbones.MIMViT', 'img_size': 64, 'patch_size': 8, 'mask_token': True,
+    'arch': {'embed_dim': 48, 'depth': 4, 'num_heads': 3},
+}  # fmt: skip
+SWIN = {
+    'type': 'mim_backbones.MIMSwin', 'img_size': 64, 'window_size': 4, 'mask_token': True,
+    'arch': {'embed_dim': 24, 'depths': (1, 2, 1, 1), 'num_heads': (1, 2, 4, 8)},
+}  # fmt: skip
+HIERA = {
+    'type': 'mim_backbones.MIMHiera', 'img_size': 64, 'q_pool': 2, 'mask_token': True,
+    'arch': {'embed_dim': 24, 'depths': (1, 1, 2, 1), 'num_heads': 1},
+}  # fmt: skip
+FAMILIES = {'vit': VIT, 'swin': SWIN, 'hiera': HIERA}
+PROXIES = {name: one for name, one in recipes().items() if one.protocol.tier == 'proxy'}
+
+LOADERS = {
+    f'{split}_dataloader.{key}': value
+    for split in ('train', 'test')
+    for key, value in (('num_workers', 0), ('persistent_workers', False))
+}
+PIXELS = (64, 64)
+SEGMENTATION = {
+    'model.data_preprocessor.size': PIXELS,
+    'model.backbone.img_size': 64,
+    'model.test_cfg.crop_size': PIXELS,
+    'model.test_cfg.stride': (42, 42),
+    'train_dataloader.dataset.pipeline.2.scale': (256, 64),
+    'train_dataloader.dataset.pipeline.3.crop_size': PIXELS,
+    'test_dataloader.dataset.pipeline.1.scale': (256, 64),
+}
+DETECTION = {
+    'model.data_preprocessor.pad_size_divisor': 64,
+    'model.backbone.img_size': 64,
+    'train_dataloader.dataset.pipeline.2.scale': PIXELS,
+    'test_dataloader.dataset.pipeline.1.scale': PIXELS,
+}
+
+
+def shrunk(task: str, iterations: int = 3) -> dict[str, Any]:
+    """Options over a proxy recipe: 64 px, batches of 2, so many iterations, no workers."""
+    sizes = DETECTION if task == 'detection' else SEGMENTATION
+    return {**LOADERS, **sizes, 'train_dataloader.batch_size': 2, 'auto_scale_lr.enable': False,
+            **({} if iterations is None else {'train_cfg.max_iters': iterations})}  # fmt: skip
+
+
+@pytest.fixture(scope='session')
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """(family, seed) -> a file as pre-training writes it, of a backbone that nothing has trained."""
+
+    def write(family: str, seed: int = 1) -> Path:
+        import torch
+
+        from mim_backbones.registry import MODELS
+
+        torch.manual_seed(seed)
+        recorded = FAMILIES[family]
+        state = MODELS.build(dict(recorded)).state_dict()
+        path = tmp_path_factory.mktemp('runs') / 'simmim' / 'epoch_2.pth'
+        path.parent.mkdir()
+        content = {f'backbone.{key}': value for key, value in state.items()}
+        record = {'method': 'SimMIM', 'backbone': recorded}
+        torch.save({'state_dict': content, 'meta': {'mimbench': record}}, path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def proxy_job(make_job: Callable[..., Any]) -> Callable[..., Any]:
+    """(protocol, checkpoint, changed options) -> a job of a proxy recipe, shrunk."""
+
+    def make(name: str, file: Path, iterations: int | None = 3, **options: Any) -> Any:
+        recipe = PROXIES[name]
+        task, family = recipe.protocol.task, recipe.protocol.family
+        count = None if name.startswith('knn') else iterations
+        return make_job(
+            task, file, backbone=FAMILIES[family], protocol=recipe.protocol,
+            recipe=str(recipe.path), options={**shrunk(task, count), **options},
+        )  # fmt: skip
+
+    return make
