@@ -80,15 +80,13 @@ class FeatureCache:
         """What is kept of a key; None when nothing whole is."""
         try:
             with safe_open(self._file(key), 'pt') as stream:
-                about = stream.metadata()
+                about = stream.metadata() or {}
                 names = sorted(stream.keys(), key=int)
                 maps = tuple(stream.get_tensor(name) for name in names)
             height, width = map(int, about['picture'].split('x'))
         except BROKEN:
             return None
-        if about['checksum'] != checksum(maps):
-            return None
-        return Entry(maps, (height, width))
+        return Entry(maps, (height, width)) if about['checksum'] == checksum(maps) else None
 
     def put(self, key: str, entry: Entry) -> None:
         """Keep an entry where there is room."""
@@ -97,13 +95,16 @@ class FeatureCache:
         maps = tuple(each.cpu().contiguous() for each in entry.maps)
         about = {'checksum': checksum(maps), 'picture': '{}x{}'.format(*entry.picture)}
         content = save({str(i): each for i, each in enumerate(maps)}, about)
+        path = self._file(key)
         try:
             with self._ledger() as used:
-                if not self._has_room(used, len(content)):
+                # Broken, or of another process just now.
+                more = len(content) - (path.stat().st_size if path.is_file() else 0)
+                if not self._has_room(used, more):
                     return
                 # Not waited for: what a loss of power leaves fails its checksum.
-                write_atomically(self._file(key), lambda file: file.write(content), durable=False)
-                self._note(self._read() + len(content))
+                write_atomically(path, lambda file: file.write(content), durable=False)
+                self._note(self._read() + more)
         except OSError as error:
             self._stop(f'{self.root}: {error.strerror}')
         except UserError as error:

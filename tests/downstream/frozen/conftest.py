@@ -89,3 +89,14 @@ def proxy_job(make_job: Callable[..., Any]) -> Callable[..., Any]:
         )  # fmt: skip
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def _plain_config_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """mmengine formats a config six times a run, which takes longer than all the rest of these."""
+    from mmengine.config import Config
+
+    def text(cfg: Config) -> str:
+        return '\n'.join(f'{key} = {value!r}' for key, value in cfg.to_dict().items())
+
+    monkeypatch.setattr(Config, 'pretty_text', property(text))
