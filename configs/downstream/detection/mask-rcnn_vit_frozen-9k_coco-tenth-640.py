@@ -8,7 +8,7 @@
 python tools/train.py configs/downstream/detection/mask-rcnn_vit_frozen-9k_coco-tenth-640.py \
     --cfg-options model.backbone.init_cfg.checkpoint=CKPT
 
-An hour on a GPU; compares with no published row. The tenth is a rule on the images' ids; a data set
+Meant for about an hour on one GPU, not timed yet; compares with no published row. The tenth is a rule on the images' ids; a data set
 of fewer than 1,000 images is taken whole (downstream/detection/tenth.py). Features are computed
 once and kept on disk, up to `model.cache_bytes` (0: nothing is kept) below `model.cache_folder`;
 that changes no number.

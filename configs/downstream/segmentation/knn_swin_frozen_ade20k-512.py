@@ -1,4 +1,4 @@
-"""Nearest patches on a frozen Swin, ADE20K, 512 px, one pass: minutes on a GPU.
+"""Nearest patches on a frozen Swin, ADE20K, 512 px, one pass over the pictures.
 
 The last two stages (strides 16 and 32) count alike: each of unit length, joined at stride 16. All
 else as in knn_vit_frozen_ade20k-512.py.

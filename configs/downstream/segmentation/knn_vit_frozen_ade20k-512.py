@@ -1,4 +1,4 @@
-"""Nearest patches on a frozen plain ViT, ADE20K, 512 px, one pass: minutes on a GPU.
+"""Nearest patches on a frozen plain ViT, ADE20K, 512 px, one pass over the pictures.
 
     last block, after its final norm where the checkpoint has one -> patches of unit length
     a million of training patches, as many of each picture, drawn by seed

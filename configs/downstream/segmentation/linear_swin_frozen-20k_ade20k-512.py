@@ -1,4 +1,4 @@
-"""Linear probe of a frozen Swin, ADE20K, 512 px, 20k iterations of 16 views: an hour on a GPU.
+"""Linear probe of a frozen Swin, ADE20K, 512 px, 20k iterations of 16 views.
 
 The last two stages (strides 16 and 32, no norm after them), joined at stride 16. All else as in
 linear_vit_frozen-20k_ade20k-512.py.

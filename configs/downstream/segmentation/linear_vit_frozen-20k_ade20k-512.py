@@ -1,9 +1,10 @@
-"""Linear probe of a frozen plain ViT, ADE20K, 512 px, 20k iterations of 16 views: an hour on a GPU.
+"""Linear probe of a frozen plain ViT, ADE20K, 512 px, 20k iterations of 16 views.
 
     last block, after its final norm where the checkpoint has one -> BatchNorm -> 1x1 convolution
     trained on 2 views of each picture, drawn by seed: scale 0.5 to 2, crop, flip
     scored in windows of 512 px, 341 px apart, at the labels' own resolution
     after DINOv2's linear evaluation, arXiv 2304.07193; compares with no published row
+    meant for less than an hour on one GPU, not timed yet
 
 python tools/train.py configs/downstream/segmentation/linear_vit_frozen-20k_ade20k-512.py \
     --cfg-options model.backbone.init_cfg.checkpoint=CKPT

@@ -1,4 +1,4 @@
-"""UperNet on a Hiera, fine-tuned on ADE20K, 512 px, 20k iterations of 16: an hour on a GPU.
+"""UperNet on a Hiera, fine-tuned on ADE20K, 512 px, 20k iterations of 16.
 
 The four stages; there are no norms. All else as in upernet_swin_20k_ade20k-512.py.
 """

@@ -1,4 +1,4 @@
-"""UperNet on a Swin, fine-tuned on ADE20K, 512 px, 20k iterations of 16: an hour on a GPU.
+"""UperNet on a Swin, fine-tuned on ADE20K, 512 px, 20k iterations of 16.
 
 The four stages, each after a norm of its own. All else as in upernet_vit_20k_ade20k-512.py.
 """

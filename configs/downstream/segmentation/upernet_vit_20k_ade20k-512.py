@@ -1,4 +1,4 @@
-"""UperNet on a plain ViT, fine-tuned on ADE20K, 512 px, 20k iterations of 16: an hour on a GPU.
+"""UperNet on a plain ViT, fine-tuned on ADE20K, 512 px, 20k iterations of 16.
 
     four blocks, evenly spaced, no norm after them -> strides 4, 8, 16, 32 -> UperNet of 512 channels
     pyramid from blocks: BEiT, arXiv 2106.08254; relative positions, where it has some: carried over
@@ -6,7 +6,8 @@
 python tools/train.py configs/downstream/segmentation/upernet_vit_20k_ade20k-512.py \
     --cfg-options model.backbone.init_cfg.checkpoint=CKPT
 
-An eighth of the published schedule: compares with no published row.
+An eighth of the published schedule, meant for about an hour on one GPU (not timed yet); compares
+with no published row.
 """
 _base_ = [
     '../../_base_/models/upernet.py',

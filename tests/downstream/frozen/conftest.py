@@ -43,14 +43,21 @@ DETECTION = {
     'model.backbone.img_size': 64,
     'train_dataloader.dataset.pipeline.2.scale': PIXELS,
     'test_dataloader.dataset.pipeline.1.scale': PIXELS,
+    # Few regions and narrow heads: they are stock.
+    'model.train_cfg.rcnn.sampler.num': 16,
+    'model.train_cfg.rpn_proposal.max_per_img': 50,
+    'model.test_cfg.rpn.max_per_img': 20,
+    'model.roi_head.bbox_head.conv_out_channels': 16,
+    'model.roi_head.bbox_head.fc_out_channels': 16,
+    'model.roi_head.mask_head.conv_out_channels': 16,
 }
 
 
-def shrunk(task: str, iterations: int = 3) -> dict[str, Any]:
-    """Options over a proxy recipe: 64 px, batches of 2, so many iterations, no workers."""
+def shrunk(task: str) -> dict[str, Any]:
+    """Options over a proxy recipe: 64 px, batches of 2, no workers."""
     sizes = DETECTION if task == 'detection' else SEGMENTATION
-    return {**LOADERS, **sizes, 'train_dataloader.batch_size': 2, 'auto_scale_lr.enable': False,
-            **({} if iterations is None else {'train_cfg.max_iters': iterations})}  # fmt: skip
+    batch = {'train_dataloader.batch_size': 2, 'auto_scale_lr.enable': False}
+    return {**LOADERS, **sizes, **batch}
 
 
 @pytest.fixture(scope='session')
@@ -77,15 +84,16 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 @pytest.fixture
 def proxy_job(make_job: Callable[..., Any]) -> Callable[..., Any]:
-    """(protocol, checkpoint, changed options) -> a job of a proxy recipe, shrunk."""
+    """(protocol, checkpoint, iterations, options, changed fields...) -> a shrunk proxy job."""
 
-    def make(name: str, file: Path, iterations: int | None = 3, **options: Any) -> Any:
+    def make(name: str, file: Path, iterations: int = 3, options: Any = None, **fields: Any) -> Any:
         recipe = PROXIES[name]
         task, family = recipe.protocol.task, recipe.protocol.family
-        count = None if name.startswith('knn') else iterations
+        counted = {} if name.startswith('knn') else {'train_cfg.max_iters': iterations}
         return make_job(
             task, file, backbone=FAMILIES[family], protocol=recipe.protocol,
-            recipe=str(recipe.path), options={**shrunk(task, count), **options},
+            recipe=str(recipe.path), options={**shrunk(task), **counted, **(options or {})},
+            **fields,
         )  # fmt: skip
 
     return make

@@ -119,6 +119,7 @@ def test_a_full_disk_is_said_once_and_nothing_fails(
     cache = FeatureCache('d', BUDGET, tmp_path)
     cache.put(key(0), entry())
     if failure == 'write':
+
         def full(*args: object, **kwargs: object) -> None:
             raise UserError('cannot write: No space left on device')
 

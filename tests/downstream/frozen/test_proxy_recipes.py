@@ -9,7 +9,7 @@ from mim_backbones.data_spec import load_data_spec
 from mim_backbones.training.config import read_config
 from tests.downstream.frozen.conftest import PROXIES
 
-# Trained and saved, in millions; the heads of frozen ones alone. UperNet on Swin-T: 60 M as released.
+# Trained and saved, in millions; of frozen ones the heads. UperNet on Swin-T: 60 M as released.
 MILLIONS = {
     'knn-vit': 0, 'knn-swin': 0, 'knn-hiera': 0,
     'linear-vit-20k': 0.117, 'linear-swin-20k': 0.234, 'linear-hiera-20k': 0.175,
