@@ -62,7 +62,7 @@ def shrunk(task: str) -> dict[str, Any]:
 
 @pytest.fixture(scope='session')
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """(family, seed) -> a file as pre-training writes it, of a backbone that nothing has trained."""
+    """(family, seed) -> a file as pre-training writes it, of a backbone nothing has trained."""
 
     def write(family: str, seed: int = 1) -> Path:
         import torch
