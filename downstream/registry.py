@@ -5,8 +5,12 @@ from mim_backbones.registry import child_registries
 SCOPE = 'downstream'
 MODULES = [
     'downstream.cached_dataset',
+    'downstream.detection.cascade',
     'downstream.detection.metric',
+    'downstream.detection.input.large_scale_jitter',
+    'downstream.segmentation.label_file',
     'downstream.segmentation.metric',
+    'downstream.segmentation.segmentor',
     'downstream.tracking.sequences',
     'downstream.tracking.pairs',
     'downstream.tracking.model',

@@ -2,6 +2,8 @@
 
 import ast
 import re
+from fnmatch import filter as matching
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +28,26 @@ def rows(title: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip('|').split(' | ')] for line in lines[2:]]
 
 
+def named(cell: str) -> list[str]:
+    """The recipes of a cell; `upernet_*` stands for all that match, and there must be some."""
+    found = []
+    for pattern in QUOTED.findall(cell):
+        found += sorted(matching(RECIPES, pattern)) if '*' in pattern else [pattern]
+        assert '*' not in pattern or matching(RECIPES, pattern), pattern
+    return found
+
+
+@cache
+def recipe(name: str) -> Config:
+    return read_config(RECIPES[name])
+
+
 def cases(title: str, *columns: int) -> list[Any]:
     """(recipe, cells) for every recipe of every row."""
     return [
         pytest.param(name, *(row[c] for c in columns), id=f'{name}: {row[columns[0]][:70]}')
         for row in rows(title)
-        for name in QUOTED.findall(row[0])
+        for name in named(row[0])
     ]
 
 
@@ -54,7 +70,7 @@ REPEATS = f'{REPEATS} although another way is open'
 
 
 def listed(title: str) -> set[str]:
-    return {name for row in rows(title) for name in QUOTED.findall(row[0])}
+    return {name for row in rows(title) for name in named(row[0])}
 
 
 def test_every_recipe_is_listed_and_none_beside() -> None:
@@ -73,14 +89,14 @@ def test_a_switch_is_there_and_not_yet_as_in_the_release(name, cell) -> None:
     if cell == 'none':
         return
     key, released = switch(cell)
-    assert at(read_config(RECIPES[name]), key) != released
+    assert at(recipe(name), key) != released
     assert at(read_config(RECIPES[name], {key: released}), key) == released
 
 
 @pytest.mark.parametrize(('name', 'released', 'other'), cases(REPEATS, 2, 3))
 def test_the_recipe_has_the_value_of_the_release(name, released, other) -> None:
     key, value = switch(released)
-    assert at(read_config(RECIPES[name]), key) == value
+    assert at(recipe(name), key) == value
     if other != 'none':
         same_key, instead = switch(other)
         assert same_key == key and instead != value
@@ -89,5 +105,5 @@ def test_the_recipe_has_the_value_of_the_release(name, released, other) -> None:
 
 @pytest.mark.parametrize('name', sorted(path for path in RECIPES))
 def test_a_recipe_decodes_exactly(name) -> None:
-    dataset = read_config(RECIPES[name]).train_dataloader.dataset
+    dataset = recipe(name).train_dataloader.dataset
     assert dataset.get('decode', 'exact') == 'exact'

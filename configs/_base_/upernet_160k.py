@@ -1,4 +1,7 @@
-"""BEiT's 160k iterations on ADE20K: AdamW, linear warm-up into a line down to 0."""
+"""BEiT's 160k iterations on ADE20K, which others took over: AdamW, linear warm-up, a line to 0.
+
+Rate and layer decay are BEiT v2's of size base; recipes state their own.
+"""
 
 iterations = 160000
 

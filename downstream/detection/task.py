@@ -1,6 +1,7 @@
 """Detection and instance segmentation: what the suite has to know of them."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from downstream.detection.data import DetectionData, boxes_alone, describe, read_split
 from downstream.evaluation.backbone_config import fit_backbone, fit_neck
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from downstream.evaluation.job import Job
     from downstream.evaluation.progress import Progress
 
+# Parts of a model whose classes, if any, are not the data's.
+CLASSLESS = {'backbone', 'neck', 'rpn_head', 'semantic_head', 'data_preprocessor'}
+LOADS_MASKS = ('LoadAnnotations', 'downstream.LargeScaleJitter')
+
 
 def fit(cfg: 'Config', job: 'Job', data: DetectionData) -> None:
     """Class count and roots of the data; backbone of the checkpoint under the protocol."""
@@ -26,9 +31,8 @@ def fit_data(cfg: 'Config', data: DetectionData, classes: tuple[str, ...] = ()) 
     """Class count and roots of the data; classes: read from the annotations if not given."""
     if not classes:
         classes = read_split(data.root, data.train_images, data.train_annotations).classes
-    for head in ('bbox_head', 'mask_head'):
-        if head in cfg.model.roi_head:
-            cfg.model.roi_head[head].num_classes = len(classes)
+    for head in class_heads(cfg.model):
+        head['num_classes'] = len(classes)
     if boxes_alone(data):
         _leave_masks_out(cfg)
     train = cfg.train_dataloader.dataset
@@ -45,15 +49,31 @@ def fit_data(cfg: 'Config', data: DetectionData, classes: tuple[str, ...] = ()) 
         dataset.metainfo = {'classes': classes}
 
 
+def class_heads(node: Any) -> Iterator[dict[str, Any]]:
+    """Every part of a model's config that states a number of the data's classes.
+
+    One head or a list of them, of one stage or two; a proposal head tells objects from none.
+    """
+    if isinstance(node, list | tuple):
+        for each in node:
+            yield from class_heads(each)
+    elif isinstance(node, dict):
+        if 'num_classes' in node:
+            yield node
+        for name, each in node.items():
+            if name not in CLASSLESS:
+                yield from class_heads(each)
+
+
 def _leave_masks_out(cfg: 'Config') -> None:
     """Boxes alone: no mask head, and no pipeline that looks for masks."""
     for part in ('mask_head', 'mask_roi_extractor'):
-        cfg.model.roi_head.pop(part, None)
+        cfg.model.get('roi_head', {}).pop(part, None)
     for split in ('train', 'val', 'test'):
         dataset = cfg.get(f'{split}_dataloader', {}).get('dataset')
         while dataset is not None:
             for step in dataset.get('pipeline', ()):
-                if step.type == 'LoadAnnotations':
+                if step.type in LOADS_MASKS:
                     step.with_mask = False
             dataset = dataset.get('dataset')
 

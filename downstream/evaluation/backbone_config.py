@@ -14,6 +14,10 @@ Rules where the two meet, in this order:
 * `rel_pos_bias` and `decomposed_rel_pos`: not stated, the checkpoint's are kept; stated, they are
   kept or, where it has none, added at zero; stated as 'none' or False, they are left out, as
   registers are by `num_registers=0`.
+* A `layer_scale` of 1 is added where the checkpoint has none: it changes nothing at first.
+* `pos_embed='learned'`, where the recipe states it, trains a fixed table too; what has none gets
+  none. `pos_embed_size`: a number stated keeps the table at the size of pre-training, to be resized
+  in every pass; None resizes it once; not stated, it is the checkpoint's.
 * Windows keep their size in pixels. They have no place for CLS: it is dropped. They have none for
   tables of relative positions and for registers either: a checkpoint with those attends globally
   in every block and keeps its CLS token.
@@ -40,6 +44,7 @@ ARCHS: dict[str, Mapping[str, Any]] = {'vit': VIT, 'swin': SWIN, 'hiera': HIERA}
 # The classes' own defaults.
 PATCH = {'vit': 16, 'swin': 4, 'hiera': 4}
 ARCH = {'vit': 'base', 'swin': 'tiny', 'hiera': 'base'}
+IMG_SIZE = 224
 # Never the checkpoint's: where the recipe is silent, the class's default counts.
 PROTOCOLS = {
     'img_size', 'out_indices', 'drop_path_rate', 'frozen_stages', 'with_cp', 'init_cfg',
@@ -94,11 +99,16 @@ def fit_backbone(cfg: 'Config', job: 'Job', **changes: Any) -> Maps:
     return maps
 
 
-def fit_neck(neck: 'ConfigDict', maps: Maps) -> None:
+def fit_neck(neck: 'ConfigDict | list[ConfigDict]', maps: Maps) -> None:
     """Put the channels and the stride of the maps into a neck's config, in place.
 
-    One number stands for the last map, or for maps of equal width; a list for one map each.
+    One number stands for the last map, or for maps of equal width; a list for one map each. Necks
+    in a row, after the first: the channels stay as they are from one to the next.
     """
+    if isinstance(neck, list):
+        for each in neck:
+            fit_neck(each, maps)
+        return
     several = isinstance(neck.in_channels, Sequence)
     neck.in_channels = list(maps.channels) if several else maps.channels[-1]
     if 'patch_size' in neck:
@@ -121,6 +131,8 @@ def fitted(
         config.pop('window_size', None)  # of pre-training, if it had any
     stated = {k: v for k, v in recipe.items() if k in PROTOCOLS | SHARED}
     config |= {k: v for k, v in stated.items() if k != 'init_cfg'}
+    if recipe.get('layer_scale') == 1 and absent(recorded, 'layer_scale'):
+        config['layer_scale'] = 1.0
     own = {k: v for k, v in (recorded.get('init_cfg') or {}).items() if k in LOADING}
     start = {'type': 'Pretrained', **recipe.get('init_cfg', {}), **own, 'checkpoint': checkpoint}
     dropped = [key for key in PARTS if key in stated and absent(stated, key)]
@@ -143,6 +155,11 @@ def _fit_vit(
         raise ValueError('it has tables of relative positions in each block, not one for all')
     if config.get('rel_pos_bias', 'none') != 'none' and config.get('decomposed_rel_pos'):
         raise ValueError("relative positions of two kinds, its own and the protocol's")
+    if recipe.get('pos_embed') == 'learned' and not absent(config, 'pos_embed'):
+        config['pos_embed'] = 'learned'
+    if 'pos_embed_size' in recipe:
+        pretrained = recorded.get('pos_embed_size') or recorded.get('img_size', IMG_SIZE)
+        config['pos_embed_size'] = pretrained if recipe['pos_embed_size'] else None
     if 'out_indices' in config:
         config['out_indices'] = scaled(config['out_indices'], ours, theirs)
     if not config.get('window_size'):

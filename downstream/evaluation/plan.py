@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from downstream.evaluation.backbone_config import family_of
+from downstream.evaluation.backbone_config import family_of, named_arch
 from downstream.evaluation.contestants import Contestant
 from downstream.evaluation.job import Job
 from downstream.evaluation.job_config import behaving, fitted, identity_of, protocol_of
@@ -154,8 +154,8 @@ def _protocols(request: Request, contestant: Contestant, spec: DataSpec) -> Iter
         raise UserError(
             f'data file {spec.file} names no data of a task; known: {", ".join(tasks())}'
         )
-    family = family_of(contestant.backbone)
+    family, arch = family_of(contestant.backbone), named_arch(contestant.backbone)
     for task in dict.fromkeys(wanted):
         chosen: list[str | None] = [name for name in named if named[name] == task]
         for name in chosen or [None]:
-            yield find_protocol(task, request.tier, family, name)
+            yield find_protocol(task, request.tier, family, name, arch)

@@ -4,11 +4,13 @@ A protocol is a recipe that says so itself:
 
     protocol = dict(
         name='mask-rcnn-vit-smoke', version='1', task='detection', tier='smoke', family='vit',
-        framework='', by_arch={'large': {'model.backbone.drop_path_rate': 0.4}})
+        arch='', framework='', by_arch={'large': {'model.backbone.drop_path_rate': 0.4}})
 
-family: 'vit', 'swin', 'hiera', or '' for any. framework: of the rows of `published_results.csv`
+family: 'vit', 'swin', 'hiera', or '' for any. arch: a size of the family by its name in
+`mim_backbones.backbones.archs`, or '' for any. framework: of the rows of `published_results.csv`
 that the recipe reproduces. by_arch: what changes with the checkpoint's size
-(`backbone_config.fit_backbone`). Whatever changes the numbers of a recipe raises its version.
+(`backbone_config.fit_backbone`), where a recipe takes any. Whatever changes the numbers of a recipe
+raises its version.
 
 A recipe that assigns no `protocol` of its own is none, even where a base of it is: two recipes
 never share a name. What its own dict leaves out comes from its bases, as in any config.
@@ -20,19 +22,21 @@ The list is read from the recipes of this project and of packages that bring som
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from downstream.results.result import TIERS, Protocol
 from downstream.task import find_task
+from mim_backbones.backbones.archs import HIERA, SWIN, VIT
 from mim_backbones.console.plugins import describe, load_plugin, plugins
 from mim_backbones.console.recipes import base_of, recipes_root
 from mim_backbones.errors import UserError
 
 GROUP = 'mimbench.protocols'
 FAMILIES = ('vit', 'swin', 'hiera', '')
+SIZES: dict[str, Collection[str]] = {'vit': VIT, 'swin': SWIN, 'hiera': HIERA}
 WORDS = {f.name: f.default is MISSING for f in fields(Protocol)}  # -> whether it must be there
 RULES = {'by_arch'}  # what a recipe's `protocol` may hold besides
 
@@ -65,12 +69,15 @@ def recipes() -> dict[str, Recipe]:
     return dict(sorted(found.items()))
 
 
-def find_protocol(task: str, tier: str, family: str = '', name: str | None = None) -> Recipe:
-    """The protocol of a task for a family of backbones.
+def find_protocol(
+    task: str, tier: str, family: str = '', name: str | None = None, arch: str = ''
+) -> Recipe:
+    """The protocol of a task for a family and size of backbones.
 
     Args:
         family: of the checkpoint; '' takes any protocol.
         name: of the protocol; its tier is then its own, whatever `tier` says.
+        arch: of the checkpoint; '' for sizes without a name, which no protocol of one size takes.
 
     Raises:
         UserError: there is none, or there are several; says which there are.
@@ -81,19 +88,27 @@ def find_protocol(task: str, tier: str, family: str = '', name: str | None = Non
         chosen = next((one for one in ours if one.protocol.name == name), None)
         if chosen is None:
             raise UserError(f'{task} has no protocol {name!r}; it has: {_names(ours)}')
-        if not _takes(chosen, family):
+        if not _takes(chosen, family, arch):
+            tier = chosen.protocol.tier
+            fitting = [one for one in ours if one.protocol.tier == tier]
+            fitting = [one for one in fitting if _takes(one, family, arch)]
             raise UserError(
-                f'protocol {name} takes {chosen.protocol.family} backbones, this is a {family}'
+                f'protocol {name} takes {_whom(chosen.protocol.family, chosen.protocol.arch)} '
+                f'backbones, this is a {_whom(family, arch)}; '
+                f'of tier {tier!r} it fits: {_names(fitting)}'
             )
         return chosen
     of_tier = [one for one in ours if one.protocol.tier == tier]
     if not of_tier:
         tiers = [t for t in TIERS if any(one.protocol.tier == t for one in ours)]
         raise UserError(f'{task} has no tier {tier!r}; known: {", ".join(tiers) or "none"}')
-    fitting = [one for one in of_tier if _takes(one, family)]
+    fitting = [one for one in of_tier if _takes(one, family, arch)]
     if not fitting:
-        takes = ', '.join(sorted({one.protocol.family for one in of_tier}))
-        raise UserError(f'{task} at tier {tier!r} takes backbones of {takes}, not of {family}')
+        takes = {_whom(one.protocol.family, one.protocol.arch) for one in of_tier}
+        raise UserError(
+            f'{task} at tier {tier!r} takes backbones of {", ".join(sorted(takes))}, '
+            f'not of {_whom(family, arch)}'
+        )
     own = [one for one in fitting if family and one.protocol.family == family]
     fitting = own or fitting
     if len(fitting) > 1:
@@ -104,8 +119,14 @@ def find_protocol(task: str, tier: str, family: str = '', name: str | None = Non
     return fitting[0]
 
 
-def _takes(recipe: Recipe, family: str) -> bool:
-    return not family or recipe.protocol.family in ('', family)
+def _takes(recipe: Recipe, family: str, arch: str) -> bool:
+    protocol = recipe.protocol
+    return not family or (protocol.family in ('', family) and protocol.arch in ('', arch))
+
+
+def _whom(family: str, arch: str) -> str:
+    """For people: 'vit large', 'vit', 'any'."""
+    return ' '.join(filter(None, (family, arch))) or 'any'
 
 
 def _names(found: list[Recipe]) -> str:
@@ -139,6 +160,10 @@ def _read(path: Path) -> Recipe | None:
     for word, known in (('tier', TIERS), ('family', FAMILIES)):
         if said.get(word, '') not in known:
             raise UserError(f'recipe {path}: {word} {said[word]!r}; known: {", ".join(known[:3])}')
+    sizes = SIZES.get(said.get('family', ''), ())
+    if said.get('arch') and said['arch'] not in sizes:
+        listed = ', '.join(sizes) or 'none without a family'
+        raise UserError(f'recipe {path}: arch {said["arch"]!r}; known: {listed}')
     summary = (ast.get_docstring(tree) or '').partition('\n')[0]
     return Recipe(Protocol(**{k: str(v) for k, v in said.items() if k in WORDS}), path, summary)
 

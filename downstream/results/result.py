@@ -36,6 +36,7 @@ class Protocol:
     """What a recipe says it is; without it a number means nothing.
 
     family: of backbones the recipe is made for, 'vit', 'swin' or 'hiera'; '' for any.
+    arch: of that family, a name of `mim_backbones.backbones.archs`; '' for any size.
     framework: the `framework` of the published rows this recipe reproduces; '' when none does.
     """
 
@@ -44,6 +45,7 @@ class Protocol:
     task: str
     tier: str
     family: str = ''
+    arch: str = ''
     framework: str = ''
 
     def __str__(self) -> str:

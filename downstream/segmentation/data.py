@@ -4,14 +4,20 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from downstream.evaluation.fingerprint import listing_digest
 from downstream.task import DataCard
 from mim_backbones.errors import UserError
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.JPG', '.JPEG', '.PNG')
 LABEL_SUFFIX = '.png'
 LABELS_CHECKED = 16  # of each split: a wrong convention shows in the first few
+IGNORED = 255
+ONE_VALUE = ('L', 'P', '1', 'I;16', 'I;16B', 'I')  # Pillow's words for pixels of one whole number
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class SegmentationData:
     classes: tuple[str, ...]
     train: str = 'training'
     val: str = 'validation'
-    ignore_index: int = 255
+    ignore_index: int = IGNORED
     reduce_zero_label: bool = False
 
     def wanted(self) -> list[Path]:
@@ -90,16 +96,19 @@ def check_sizes(data: SegmentationData, name: str, split: Split) -> None:
     """Compares each label map with its image; of both only the head is read.
 
     Raises:
-        UserError: a label map of another size than its image, a test image or a label map that is
-            none. A training image that cannot be read is for the loader, which tolerates a few.
+        UserError: a label map of another size than its image or of several channels, a test image
+            or a label map that is none. A training image that cannot be read is for the loader,
+            which tolerates a few.
     """
     images, labels = folders(data, name)
     for path in split.labels:
         image = (images / path.relative_to(labels)).with_suffix(split.suffix)
-        label_size = _shown_size(path)
-        image_size = _shown_size(image)
+        label_size, mode = _shown(path)
+        image_size, _ = _shown(image)
         if label_size is None or (image_size is None and name == data.val):
             raise UserError(f'{image if label_size else path} cannot be read as a picture')
+        if mode not in ONE_VALUE:
+            read_label(path)  # which says what it is
         if image_size not in (None, label_size):
             sizes = [' x '.join(map(str, size)) for size in (label_size, image_size)]
             raise UserError(
@@ -108,18 +117,47 @@ def check_sizes(data: SegmentationData, name: str, split: Split) -> None:
             )
 
 
-def _shown_size(path: Path) -> tuple[int, int] | None:
-    """Width and height as loaders turn the picture; None when it is none."""
+def _shown(path: Path) -> tuple[tuple[int, int] | None, str]:
+    """Width and height as loaders turn the picture, None when it is none; Pillow's mode."""
     from PIL import ExifTags, Image
 
     try:
         with Image.open(path) as picture:
-            size, exif = picture.size, Image.Exif()
+            size, mode, exif = picture.size, picture.mode, Image.Exif()
             if 'exif' in picture.info:  # getexif() would decode a PNG for it
                 exif.load(picture.info['exif'])
     except (OSError, SyntaxError, ValueError):
-        return None
-    return size[::-1] if exif.get(ExifTags.Base.Orientation) in (5, 6, 7, 8) else size
+        return None, ''
+    return (size[::-1] if exif.get(ExifTags.Base.Orientation) in (5, 6, 7, 8) else size), mode
+
+
+def read_label(path: str | Path) -> 'NDArray':
+    """A label map as it is stored, (H, W).
+
+    Raises:
+        UserError: the file is none.
+    """
+    import numpy as np
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            label = np.asarray(picture)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UserError(f'label map {path} cannot be read ({error})') from error
+    if label.ndim != 2:
+        raise UserError(f'label map {path} has {label.shape[-1]} channels, expected one')
+    if label.dtype.kind == 'f' or label.max(initial=0) > 65535 or label.min(initial=0) < 0:
+        raise UserError(f'label map {path} holds {label.dtype} values, no labels')
+    return label.astype('uint16' if label.max(initial=0) > IGNORED else 'uint8', copy=False)
+
+
+def strange_label(path: str | Path, values: list[int], count: int) -> UserError:
+    """What to say of labels that are neither one of `count` classes nor ignored."""
+    return UserError(
+        f'label map {path} holds {values[:5]}, which is no class of {count}; '
+        'check classes, ignore_index and reduce_zero_label of the data file'
+    )
 
 
 def check_labels(data: SegmentationData, split: Split) -> None:
@@ -130,27 +168,17 @@ def check_labels(data: SegmentationData, split: Split) -> None:
             nothing but ignored pixels in all of them.
     """
     import numpy as np
-    from PIL import Image
 
     count = len(data.classes)
     known = set(range(count + 1)) if data.reduce_zero_label else set(range(count))
-    ignored = {0, 255} if data.reduce_zero_label else {data.ignore_index}
+    ignored = {0, IGNORED} if data.reduce_zero_label else {data.ignore_index}
     labelled = False
     step = max(1, len(split.labels) // LABELS_CHECKED)
     for path in split.labels[::step]:
-        try:
-            label = np.asarray(Image.open(path))
-        except (OSError, SyntaxError) as error:
-            raise UserError(f'label map {path} cannot be read ({error})') from error
-        if label.ndim != 2:
-            raise UserError(f'label map {path} has {label.shape[-1]} channels, expected one')
-        values = set(np.unique(label).tolist())
+        values = set(np.unique(read_label(path)).tolist())
         strange = values - known - ignored
         if strange:
-            raise UserError(
-                f'label map {path} holds {sorted(strange)[:5]}, which is no class of {count}; '
-                'check classes, ignore_index and reduce_zero_label of the data file'
-            )
+            raise strange_label(path, sorted(strange), count)
         labelled |= not values <= ignored
     if not labelled:
         raise UserError(
@@ -165,7 +193,7 @@ def describe(data: SegmentationData) -> DataCard:
     Raises:
         UserError: a split is broken, or the label convention cannot be.
     """
-    if data.reduce_zero_label and data.ignore_index != 255:
+    if data.reduce_zero_label and data.ignore_index != IGNORED:
         raise UserError(
             f'ignore_index {data.ignore_index} with reduce_zero_label: unlabelled pixels become '
             '255 then; use ignore_index: 255'

@@ -1,7 +1,7 @@
 """Semantic segmentation: what the suite has to know of it."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from downstream.evaluation.backbone_config import fit_backbone, fit_neck
 from downstream.segmentation.data import (
@@ -44,10 +44,12 @@ def fit_data(cfg: 'Config', data: SegmentationData) -> None:
     for head in heads(cfg):
         head.num_classes, head.ignore_index = len(data.classes), data.ignore_index
     cfg.model.data_preprocessor.seg_pad_val = data.ignore_index
-    train = cfg.train_dataloader.dataset
-    for transform in train.pipeline:
+    for transform in transforms(cfg._cfg_dict):
         if transform.type == 'RandomCrop':
             transform.ignore_index = data.ignore_index
+        if transform.type == 'downstream.LoadLabels':
+            transform.update(num_classes=len(data.classes), ignore_index=data.ignore_index)
+    train = cfg.train_dataloader.dataset
     splits = [(train.get('dataset', train), data.train)]
     for split in ('val', 'test'):
         if f'{split}_dataloader' in cfg:
@@ -64,6 +66,15 @@ def fit_data(cfg: 'Config', data: SegmentationData) -> None:
             ignore_index=data.ignore_index,
             reduce_zero_label=data.reduce_zero_label,
         )
+
+
+def transforms(node: Any) -> Iterator[Any]:
+    """Every transform of every pipeline of a config, those of several test views included."""
+    for key, value in node.items() if isinstance(node, Mapping) else enumerate(node):
+        if isinstance(key, int) and isinstance(value, Mapping) and 'type' in value:
+            yield value
+        if isinstance(value, Mapping | list):
+            yield from transforms(value)
 
 
 def run(runner: 'Runner', progress: 'Progress') -> Evaluation:

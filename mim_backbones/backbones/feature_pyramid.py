@@ -8,6 +8,7 @@ round up: the last row of an odd map is pooled alone and not dropped (even ones 
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch.nn as nn
 import torch.nn.functional as F
@@ -15,10 +16,12 @@ from mmengine.model import BaseModule
 from timm.layers import LayerNorm2d
 from torch import Tensor
 
+from mim_backbones.backbones.base import check_option
 from mim_backbones.registry import MODELS
 
 # The pyramid's norm, for the heads on it: `norm_cfg=dict(type='mim_backbones.LayerNorm2d')`.
 MODELS.register_module(module=LayerNorm2d)
+NORMS = {'batch': nn.BatchNorm2d, 'group': partial(nn.GroupNorm, 32)}
 
 
 @MODELS.register_module()
@@ -80,7 +83,7 @@ class SimpleFeaturePyramid(BaseModule):
 
 @MODELS.register_module()
 class BlockPyramid(BaseModule):
-    """The i-th backbone map, resampled to the i-th stride; channels stay.
+    """The i-th backbone map, resampled to the i-th stride.
 
     Four times finer is deconvolution, BatchNorm, GELU, deconvolution; parameters are called
     fpn1.0.weight, fpn1.1.weight, ... as in BEiT's released segmentation weights. BatchNorm
@@ -88,11 +91,14 @@ class BlockPyramid(BaseModule):
 
     Args:
         in_channels: channels of the backbone's maps.
+        out_channels: of every level, made by its first deconvolution, or by a 1x1 convolution where
+            it has none (MAE-Lite's Semantic FPN); None: they stay.
         patch_size: stride of the backbone's maps in pixels.
         strides: stride of each level in pixels, as many as the backbone returns maps.
+        norm: 'batch', or 'group' for GroupNorm of 32 groups (MIMDet's plain-ViT FPN).
 
     Raises:
-        ValueError: a stride that no power of two leads to.
+        ValueError: a stride that no power of two leads to, or an unknown norm.
     """
 
     def __init__(
@@ -100,22 +106,28 @@ class BlockPyramid(BaseModule):
         in_channels: int,
         patch_size: int = 16,
         strides: Sequence[int] = (4, 8, 16, 32),
+        out_channels: int | None = None,
+        norm: str = 'batch',
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        check_option('BlockPyramid', 'norm', norm, tuple(NORMS))
         self.num_levels = len(strides)
+        channels = out_channels or in_channels
         for number, stride in enumerate(strides, 1):
             octaves = octaves_up(patch_size, stride)
             layers: list[nn.Module] = []
             for i in range(octaves):
-                layers += [nn.BatchNorm2d(in_channels), nn.GELU()] if i else []
-                layers.append(nn.ConvTranspose2d(in_channels, in_channels, 2, 2))
+                layers += [NORMS[norm](channels), nn.GELU()] if i else []
+                layers.append(nn.ConvTranspose2d(channels if i else in_channels, channels, 2, 2))
+            if octaves <= 0 and out_channels is not None:
+                layers.append(nn.Conv2d(in_channels, channels, 1))
             if octaves < 0:
                 layers.append(nn.MaxPool2d(2**-octaves, ceil_mode=True))
             self.add_module(f'fpn{number}', nn.Sequential(*layers))
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """One map (B, D, H, W) per stride s -> (B, D, H*p/s, W*p/s) each, sides rounded up.
+        """One map (B, D, H, W) per stride s -> (B, C, H*p/s, W*p/s) each, sides rounded up.
 
         Raises:
             ValueError: the number of maps is not the number of strides.

@@ -55,7 +55,9 @@ class MIMViT(MIMBackbone):
         mask_token: whether the vector that replaces hidden tokens exists (pre-training).
         qkv_bias: 'joint', 'qv' (BEiT: no key bias) or 'none'.
         layer_scale: start value of the layer scale; None for no layer scale.
-        final_norm: LayerNorm `norm` after the last block, on the last block's output only.
+        final_norm: LayerNorm `norm` after the last block.
+        output_norm: what `forward` applies it to: 'last', the last block's output alone, or
+            'each', every returned map (iBOT's segmentation).
         norm_pre: LayerNorm `norm_pre` of all tokens before the first block (CLIP).
         patch_bias: whether the patch projection has a bias (CLIP: none).
         mlp: 'plain' or 'swiglu' (DINOv2-giant, EVA-02, DINOv3's larger ones).
@@ -99,6 +101,7 @@ class MIMViT(MIMBackbone):
         qkv_bias: str = 'joint',
         layer_scale: float | None = None,
         final_norm: bool = True,
+        output_norm: str = 'last',
         fc_norm: bool = False,
         norm_pre: bool = False,
         patch_bias: bool = True,
@@ -124,6 +127,7 @@ class MIMViT(MIMBackbone):
         check_option('MIMViT', 'rel_pos_bias', rel_pos_bias, ('none', 'shared', 'per_block'))
         check_option('MIMViT', 'qkv_bias', qkv_bias, ('joint', 'qv', 'none'))
         check_option('MIMViT', 'mlp', mlp, MLPS)
+        check_option('MIMViT', 'output_norm', output_norm, ('last', 'each'))
         check_option('MIMViT', 'act', act, tuple(ACTIVATIONS))
         if window_size and (cls_token or num_registers):
             raise ValueError(
@@ -148,6 +152,7 @@ class MIMViT(MIMBackbone):
         self.num_cls = int(cls_token)  # also the rows of pos_embed before the patches'
         self.num_prefix = self.num_cls + num_registers
         self.window_size = window_size
+        self.output_norm = output_norm
         self.frozen_stages = frozen_stages
         self.with_cp = with_cp
 
@@ -252,13 +257,16 @@ class MIMViT(MIMBackbone):
     ) -> tuple[Tensor, ...]:
         """Outputs of the blocks `indices` as maps (B, D, ceil(H/p), ceil(W/p)), in one pass.
 
-        norm_last: apply the final norm to the last block's output.
+        norm_last: apply the final norm to the last block's output, or to all as `output_norm` says.
         """
         grid, last = self._grid_of(image), self.depth - 1
         outputs = zip(indices, self.block_tokens(image, indices), strict=True)
+        each = self.output_norm == 'each'
         return tuple(
             to_map(
-                self.norm(x) if norm_last and i % self.depth == last else x, grid, self.num_prefix
+                self.norm(x) if norm_last and (each or i % self.depth == last) else x,
+                grid,
+                self.num_prefix,
             )
             for i, x in outputs
         )

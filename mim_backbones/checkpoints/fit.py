@@ -24,6 +24,7 @@ OPTIONAL = (
     (r'fc_norm\.(weight|bias)', 'norm of the pooled feature (classifier)'),
 )
 RELATIVE = re.compile(r'.*(relative_position_bias_table|rel_pos_[hw])')
+LAYER_SCALE = re.compile(r'blocks\.\d+\.gamma_[12]')
 
 
 @dataclass
@@ -101,18 +102,20 @@ def fit(
 
 
 def fresh_parameters(backbone: MIMBackbone, state: dict[str, Tensor]) -> set[str]:
-    """What the family says may start fresh, and zero relative positions where the file has none.
+    """What the family says may start fresh, and parts the file lacks that change nothing at first.
 
-    With tables of zeros the backbone computes at first what the checkpoint did (ViTDet,
-    mmsegmentation's MAE, MAE-Lite's fine-tuning).
+    With relative positions of zeros (ViTDet, mmsegmentation's MAE, MAE-Lite's fine-tuning) and a
+    layer scale of ones (mmsegmentation's MAE) the backbone computes at first what the checkpoint
+    did.
     """
     fresh = set(backbone.fresh_parameters())
-    if not any(RELATIVE.fullmatch(key) for key in state):
-        fresh |= {
-            key
-            for key, value in backbone.state_dict().items()
-            if RELATIVE.fullmatch(key) and not value.any()
-        }
+    for pattern, neutral in ((RELATIVE, 0.0), (LAYER_SCALE, 1.0)):
+        if not any(pattern.fullmatch(key) for key in state):
+            fresh |= {
+                key
+                for key, value in backbone.state_dict().items()
+                if pattern.fullmatch(key) and bool((value == neutral).all())
+            }
     return fresh
 
 

@@ -139,8 +139,8 @@ def parameter_groups(
 
 
 def named(name: str, parts: Collection[str]) -> bool:
-    """Whether a part of a parameter's name is one of `parts`."""
-    return not set(parts).isdisjoint(name.split('.'))
+    """Whether one of `parts` stands between dots of a parameter's name: 'norm1', 'fpn1.1'."""
+    return any(f'.{part}.' in f'.{name}.' for part in parts)
 
 
 def group_table(groups: list[dict[str, Any]]) -> str:

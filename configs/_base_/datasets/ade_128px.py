@@ -26,7 +26,7 @@ train_dataloader = dict(
             reduce_zero_label=reduce_zero_label,
             pipeline=[
                 dict(type='LoadImageFromFile'),
-                dict(type='LoadAnnotations'),
+                dict(type='downstream.LoadLabels', num_classes=8),
                 dict(type='Resize', scale=scale, keep_ratio=True),
             ]),
         pipeline=[
@@ -52,7 +52,7 @@ val_dataloader = dict(
             dict(type='LoadImageFromFile'),
             dict(type='Resize', scale=scale, keep_ratio=True),
             # After the resize: the truth keeps its own resolution.
-            dict(type='LoadAnnotations'),
+            dict(type='downstream.LoadLabels', num_classes=8),
             dict(type='PackSegInputs'),
         ]))
 test_dataloader = val_dataloader

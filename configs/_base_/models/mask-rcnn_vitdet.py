@@ -32,8 +32,11 @@ model = dict(
         arch='base',
         img_size=side,
         patch_size=16,
-        # The published table stays that of pre-training and is resized in every pass.
+        # The table of pre-training, trained on and resized in every pass.
+        pos_embed='learned',
         pos_embed_size=224,
+        rel_pos_bias='none',
+        num_registers=0,
         cls_token=False,
         final_norm=False,
         window_size=14,

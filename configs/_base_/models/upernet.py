@@ -12,9 +12,9 @@ channels = 64
 cross_entropy = dict(type='CrossEntropyLoss', use_sigmoid=False, avg_non_ignore=True)
 
 model = dict(
-    type='EncoderDecoder',
+    type='downstream.WindowSegmentor',
     data_preprocessor=dict(
-        type='SegDataPreProcessor',
+        type='downstream.PictureNormalizer',
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,

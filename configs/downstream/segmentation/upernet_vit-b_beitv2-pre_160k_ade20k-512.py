@@ -10,7 +10,7 @@ ImageNet-21K, layer_decay=0.85; reported 53.5.
 what differs from the release, and the switch back: docs/deviations.md
 """
 _base_ = [
-    '../../_base_/models/upernet.py',
+    '../../_base_/models/upernet_ade20k.py',
     '../../_base_/datasets/ade20k_512px.py',
     '../../_base_/upernet_160k.py',
     '../../_base_/runtime.py',
@@ -18,36 +18,23 @@ _base_ = [
 default_scope = 'mmseg'
 protocol = dict(
     name='upernet-vit-b-beitv2', version='2', task='segmentation', tier='full', family='vit',
-    framework='UperNet 160k 512x512 single-scale')
+    arch='base', framework='UperNet 160k 512x512 single-scale')
 default_hooks = dict(
     logger=dict(interval=50, log_metric_by_epoch=False),
     checkpoint=dict(by_epoch=False, interval=16000))
 log_processor = dict(by_epoch=False)
 
-size = (512, 512)
 width = 768
-num_classes = 150
-# The mean runs over ignored pixels too, which count as zeros: mmseg 0.11, as published.
-cross_entropy = dict(avg_non_ignore=False)
-
-sync_bn = 'torch'  # heads and pyramid; on one process the same as plain batch norm
 model = dict(
-    # Test pictures are not padded, as published: windows lie in the picture itself.
-    data_preprocessor=dict(size=size, test_cfg=None),
     backbone=dict(
         type='mim_backbones.MIMViT', arch='base', img_size=512, patch_size=16,
         # Maps of blocks as they are: no norm after any of them.
-        out_indices=(3, 5, 7, 11), final_norm=False,
+        out_indices=(3, 5, 7, 11), final_norm=False, drop_path_rate=0.15,
         pos_embed='none', rel_pos_bias='per_block', qkv_bias='qv', layer_scale=0.1,
-        drop_path_rate=0.15,
         init_cfg=dict(type='Pretrained', checkpoint='work_dirs/beitv2_base_1600e/epoch_1600.pth')),
     neck=dict(
         type='mim_backbones.BlockPyramid',
         in_channels=width, patch_size=16, strides=(4, 8, 16, 32)),
-    decode_head=dict(
-        in_channels=[width] * 4, channels=width, num_classes=num_classes,
-        loss_decode=cross_entropy),
-    auxiliary_head=dict(
-        in_channels=width, channels=256, num_classes=num_classes,
-        loss_decode=cross_entropy),
-    test_cfg=dict(mode='slide', crop_size=size, stride=(341, 341)))
+    decode_head=dict(in_channels=[width] * 4, channels=width),
+    auxiliary_head=dict(in_channels=width),
+    test_cfg=dict(mode='slide', crop_size=(512, 512), stride=(341, 341)))

@@ -9,10 +9,9 @@ Of a checkpoint that was fine-tuned on ImageNet-21K, lr=3e-5; reported 57.5.
 what differs from the release, and the switch back: docs/deviations.md
 """
 _base_ = ['upernet_vit-b_beitv2-pre_160k_ade20k-512.py']
-protocol = dict(name='upernet-vit-l-beitv2')
+protocol = dict(name='upernet-vit-l-beitv2', arch='large')
 
 width = 1024
-
 model = dict(
     backbone=dict(
         arch='large', out_indices=(7, 11, 15, 23), layer_scale=1e-6, drop_path_rate=0.2,

@@ -31,7 +31,7 @@ def test_every_recipe_is_a_protocol_and_reads_as_its_config_does(file: Path) -> 
     (recipe,) = (one for one in recipes().values() if one.path == file)
     said = dict(read_config(file).protocol)
     said.pop('by_arch', None)
-    assert {'family': '', 'framework': '', **said} == vars(recipe.protocol)
+    assert {'family': '', 'arch': '', 'framework': '', **said} == vars(recipe.protocol)
     assert recipe.protocol.task in tasks()
     assert recipe.summary.endswith('.')
 
@@ -68,6 +68,23 @@ def test_several_of_a_tier_are_chosen_by_name() -> None:
     assert found.protocol.tier == 'full'
 
 
+def test_a_protocol_of_one_size_takes_that_size_alone(folder: Path) -> None:
+    for arch in ('base', 'large'):
+        size = WHOLE.format(f'p-{arch}').replace(')', f", arch='{arch}')")
+        (folder / f'{arch}.py').write_text(size)
+    assert find_protocol('detection', 'proxy', 'swin', arch='large').protocol.name == 'p-large'
+    fits = r"p-base takes swin base backbones, this is a swin large; of tier 'proxy' it fits: p-l"
+    with pytest.raises(UserError, match=fits):
+        find_protocol('detection', 'proxy', 'swin', 'p-base', arch='large')
+    takes = 'takes backbones of swin base, swin large, not of swin small'
+    with pytest.raises(UserError, match=takes):
+        find_protocol('detection', 'proxy', 'swin', arch='small')
+    with pytest.raises(UserError, match=r'not of swin$'):  # sizes of its own, which have no name
+        find_protocol('detection', 'proxy', 'swin')
+    (folder / 'any.py').write_text(WHOLE.format('p-any'))
+    assert find_protocol('detection', 'proxy', 'swin').protocol.name == 'p-any'
+
+
 def test_a_recipe_that_only_inherits_is_no_protocol_of_its_own(folder: Path) -> None:
     (folder / 'base.py').write_text('"""First line.\n\nMore."""\n' + WHOLE.format('base'))
     (folder / 'longer.py').write_text("_base_ = 'base.py'\ntrain_cfg = dict(max_iters=9)\n")
@@ -92,6 +109,7 @@ def test_two_recipes_of_one_name_are_both_named(folder: Path) -> None:
         (WHOLE.format('x').replace(')', ", teir='full')"), r"unknown \['teir'\]"),
         (WHOLE.format('x').replace('proxy', 'gold'), "tier 'gold'"),
         (WHOLE.format('x').replace('swin', 'cnn'), "family 'cnn'"),
+        (WHOLE.format('x').replace(')', ", arch='giant')"), "arch 'giant'; known: tiny-lite"),
         ('protocol = dict(', 'no Python'),
         ("_base_ = 'gone.py'\n" + WHOLE.format('x'), r'gone\.py is not there'),
     ],

@@ -80,7 +80,8 @@ def test_a_test_picture_is_not_padded(recipe) -> None:
     preprocessor = MODELS.build(read_config(recipe).model.data_preprocessor)
     sample = SegDataSample(metainfo={'img_shape': (512, 683)})
     picture = {'inputs': [torch.zeros(3, 512, 683, dtype=torch.uint8)], 'data_samples': [sample]}
-    assert preprocessor(picture)['inputs'].shape == (1, 3, 512, 683)
+    (found,) = preprocessor(picture)['inputs']
+    assert found.shape == (3, 512, 683)
 
 
 @pytest.fixture

@@ -66,6 +66,17 @@ def test_block_pyramid_takes_one_map_per_stride(patch_size):
         neck([torch.randn(2, 16, side, side)])
 
 
+def test_block_pyramid_of_fewer_channels_has_mae_lites_parameters():
+    # Its Feature2Pyramid_Scale, 192 -> 48: two deconvolutions, one, a 1x1 convolution, another.
+    neck = BlockPyramid(192, out_channels=48)
+    shapes = [tuple(p.shape) for name, p in neck.named_parameters() if p.ndim > 1]
+    assert shapes == [
+        (192, 48, 2, 2), (48, 48, 2, 2), (192, 48, 2, 2), (48, 192, 1, 1), (48, 192, 1, 1)
+    ]  # fmt: skip
+    maps = neck([torch.randn(2, 192, 4, 4) for _ in range(4)])
+    assert [tuple(m.shape) for m in maps] == [(2, 48, s, s) for s in (16, 8, 4, 2)]
+
+
 @pytest.mark.parametrize(
     'config',
     [

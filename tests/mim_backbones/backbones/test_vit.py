@@ -290,3 +290,16 @@ def test_sizes(arch: str, patch_size: int, millions: float) -> None:
         backbone = MIMViT(arch, patch_size=patch_size)
     count = sum(p.numel() for p in backbone.parameters()) / 1e6
     assert count == pytest.approx(millions, abs=0.1)
+
+
+def test_the_final_norm_on_every_map() -> None:
+    """iBOT's segmentation (`out_with_norm`) normalises each map that it returns."""
+    torch.manual_seed(0)
+    each = make(out_indices=(0, -1), output_norm='each').eval()
+    last = make(out_indices=(0, -1)).eval()
+    last.load_state_dict(each.state_dict())
+    image = torch.randn(1, 3, 32, 32)
+    (first, end), (bare, same) = each(image), last(image)
+    assert torch.equal(end, same)
+    normed = each.norm(bare.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    torch.testing.assert_close(first, normed)

@@ -144,6 +144,14 @@ def test_new_relative_positions_start_at_zero_and_are_reported() -> None:
         load_pretrained(backbone, vit().state_dict())
 
 
+def test_a_layer_scale_of_ones_starts_fresh_and_another_does_not() -> None:
+    # mmsegmentation's MAE; with ones the backbone computes at first what the checkpoint did
+    report = load_pretrained(vit(layer_scale=1.0), vit().state_dict())
+    assert report.fresh == [f'blocks.{i}.gamma_{k}' for i in (0, 1) for k in (1, 2)]
+    with pytest.raises(CheckpointError, match=r'missing: blocks\.0\.gamma_1'):
+        load_pretrained(vit(layer_scale=0.1), vit().state_dict())
+
+
 def test_deeper_weights_do_not_fit_a_shallow_backbone() -> None:
     shallow = vit(arch={**TINY, 'depth': 1})
     with pytest.raises(CheckpointError, match=r'no place for: blocks\.1\.norm1'):

@@ -1,0 +1,15 @@
+"""UperNet on Hiera-H, ADE20K, 512 px, 160k iterations of 16 images: a protocol of our own.
+
+batch 16   reported mIoU: none   reproduced here: not yet
+what is inferred: upernet_hiera-b_mae-pre_160k_ade20k-512.py
+tools/dist_train.sh configs/downstream/segmentation/upernet_hiera-h_mae-pre_160k_ade20k-512.py 8 \
+    --cfg-options model.backbone.init_cfg.checkpoint=CKPT
+"""
+_base_ = ['upernet_hiera-b_mae-pre_160k_ade20k-512.py']
+protocol = dict(name='upernet-hiera-h', arch='huge')
+
+widths = [256 * 2**i for i in range(4)]
+model = dict(
+    backbone=dict(arch='huge', drop_path_rate=0.3),
+    decode_head=dict(in_channels=widths),
+    auxiliary_head=dict(in_channels=widths[2]))

@@ -1,0 +1,16 @@
+"""UperNet on Swin-B, ADE20K, 512 px, 160k iterations of 16 images.
+
+paper: arXiv 2103.14030; numbers as in SwinTransformer/Swin-Transformer-Semantic-Segmentation
+batch 16   reported mIoU: 48.13 (supervised, ImageNet-1K; README there)   reproduced here: not yet
+tools/dist_train.sh configs/downstream/segmentation/upernet_swin-b_sup-pre_160k_ade20k-512.py 8 \
+    --cfg-options model.backbone.init_cfg.checkpoint=CKPT
+what differs from the release, and the switch back: docs/deviations.md
+"""
+_base_ = ['upernet_swin-t_sup-pre_160k_ade20k-512.py']
+protocol = dict(name='upernet-swin-b', arch='base')
+
+widths = [128 * 2**i for i in range(4)]
+model = dict(
+    backbone=dict(arch='base'),
+    decode_head=dict(in_channels=widths),
+    auxiliary_head=dict(in_channels=widths[2]))
