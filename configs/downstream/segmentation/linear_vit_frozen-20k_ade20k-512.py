@@ -33,7 +33,7 @@ model = dict(
     cache_bytes=64 * 2**30,
     cache_folder=None,  # $XDG_CACHE_HOME/mimbench/features
     data_preprocessor=dict(
-        type='SegDataPreProcessor',
+        type='downstream.PictureNormalizer',
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
@@ -64,7 +64,7 @@ train_dataloader = dict(
             pipeline=[]),
         pipeline=[
             dict(type='LoadImageFromFile'),
-            dict(type='LoadAnnotations'),
+            dict(type='downstream.LoadLabels', num_classes=150),
             dict(
                 type='RandomResize', scale=(2048, 512), ratio_range=(0.5, 2.0), keep_ratio=True),
             dict(type='RandomCrop', crop_size=size, ignore_index=255),

@@ -7,7 +7,6 @@ protocol = dict(
     name='upernet-hiera-20k', family='hiera',
     by_arch={'_delete_': True, 'large': {'model.backbone.drop_path_rate': 0.3}})
 
-widths = [96, 192, 384, 768]
 model = dict(
     backbone=dict(
         _delete_=True, type='mim_backbones.MIMHiera', arch='base', img_size=512,

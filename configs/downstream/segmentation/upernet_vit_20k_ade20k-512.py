@@ -10,7 +10,7 @@ An eighth of the published schedule, meant for about an hour on one GPU (not tim
 with no published row.
 """
 _base_ = [
-    '../../_base_/models/upernet.py',
+    '../../_base_/models/upernet_ade20k.py',
     '../../_base_/datasets/ade20k_512px.py',
     '../../_base_/upernet_160k.py',
     '../../_base_/runtime.py',
@@ -30,11 +30,7 @@ default_hooks = dict(
     checkpoint=dict(by_epoch=False, interval=5000))
 log_processor = dict(by_epoch=False)
 
-size = (512, 512)
-num_classes = 150
-sync_bn = 'torch'  # heads and pyramid; on one process the same as plain batch norm
 model = dict(
-    data_preprocessor=dict(size=size, test_cfg=None),
     backbone=dict(
         type='mim_backbones.MIMViT', arch='base', img_size=512, out_indices=(2, 5, 8, 11),
         final_norm=False, drop_path_rate=0.1,
@@ -42,9 +38,7 @@ model = dict(
     neck=dict(
         type='mim_backbones.BlockPyramid',
         in_channels=768, patch_size=16, strides=(4, 8, 16, 32)),
-    decode_head=dict(in_channels=[768] * 4, channels=512, num_classes=num_classes),
-    auxiliary_head=dict(in_channels=768, channels=256, num_classes=num_classes),
-    test_cfg=dict(mode='slide', crop_size=size, stride=(341, 341)))
+    test_cfg=dict(mode='slide', crop_size=(512, 512), stride=(341, 341)))
 train_dataloader = dict(batch_size=16, num_workers=8)
 
 iterations = 20000

@@ -48,6 +48,8 @@ class NearestPatches(BaseModule):
     """
 
     align_corners = False
+    # Scores are enlarged as of any head.
+    predict, predict_by_feat = BaseDecodeHead.predict, BaseDecodeHead.predict_by_feat
 
     def __init__(
         self,
@@ -93,10 +95,6 @@ class NearestPatches(BaseModule):
         for name, tensors in zip(BANK, zip(*parts)):
             setattr(self, name, torch.cat(tensors)[: self.bank_size].to(device))
         self.found = []
-
-    def predict(self, inputs: Sequence[Tensor], metas: Sequence[dict], _: Any) -> Tensor:
-        """Maps (B, C_i, h_i, w_i) -> scores (B, classes, H, W) at the picture's size."""
-        return BaseDecodeHead.predict_by_feat(self, self(inputs), metas)
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         """Maps -> scores (B, classes, h, w), which sum to 1 over the classes."""
