@@ -17,6 +17,7 @@ MODULES = [
     'downstream.tracking.model',
     'downstream.tracking.metric',
     'downstream.robustness.pipeline',
+    'downstream.frozen.views',
 ]
 
 _children = child_registries(SCOPE, MODULES)

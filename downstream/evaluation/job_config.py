@@ -39,11 +39,11 @@ BEHAVIOUR = {
     'log_processor', 'resume', 'visualizer', 'work_dir',
 }  # fmt: skip
 READ = {*inspect.signature(Runner.__init__).parameters, *RUNNER_EXTRAS, 'default_scope'}
-# Places, seeds and loader workers, wherever they are.
+# Places, seeds, loader workers and what is kept on disk, wherever they are.
 LEFT_OUT = {
-    'ann_file', 'checkpoint', 'data_prefix', 'data_root', 'list_file', 'num_workers',
-    'persistent_workers', 'pin_memory', 'prefetch_factor', 'root', 'seed', 'test_list',
-    'train_list',
+    'ann_file', 'cache_bytes', 'cache_folder', 'checkpoint', 'data_prefix', 'data_root',
+    'list_file', 'num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor', 'root',
+    'seed', 'test_list', 'train_list',
 }  # fmt: skip
 # What `mimbench eval` decides itself, and how to say it.
 OURS = {
@@ -84,6 +84,8 @@ def behaving(cfg: Config, job: Job) -> Config:
     # A recipe that names no published batch has it from its batch of one process.
     cfg.auto_scale_lr = published_batch(cfg)
     batch_of(cfg, job.processes)  # refused before anything is run
+    if 'seed' in cfg.train_dataloader.dataset:  # of a data set that draws by its own
+        cfg.train_dataloader.dataset.seed = job.seed
     cfg.visualizer = {'type': 'Visualizer', 'vis_backends': [{'type': 'LocalVisBackend'}]}
     return cfg
 

@@ -93,12 +93,16 @@ def clear_drafts(folder: Path) -> list[Path]:
     return cleared
 
 
-def lock(handle: int, wait: bool) -> bool:
-    """Whether this process has the lock of an open file now; False where there are no locks."""
+def lock(handle: int, wait: bool, shared: bool = False) -> bool:
+    """Whether this process has the lock of an open file now; False where there are no locks.
+
+    shared: with others that share it, and with none that does not.
+    """
     if fcntl is None:
         return False
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(handle, kind | (0 if wait else fcntl.LOCK_NB))
     except OSError:
         return False
     return True

@@ -1,0 +1,1 @@
+"""Backbones that are only read: their features, computed once for each view of an image."""
