@@ -22,13 +22,13 @@ from mmengine.registry import DATASETS as ROOT_DATASETS
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
-from downstream.evaluation.draws import seed_all
+from mim_backbones.training.steps.draws import seed_all
 from downstream.frozen.cache import FeatureCache
 from downstream.registry import DATASETS, HOOKS
 from mim_backbones.errors import UserError
 from mim_backbones.training.distributed import undistributed
 
-VIEWS = 2  # a stream of draws beside those of evaluation/draws.py
+VIEWS = 2  # a stream of draws beside those of training/steps/draws.py
 LONGEST_PATH = 4096
 FILES = ('img_path', 'seg_map_path')
 

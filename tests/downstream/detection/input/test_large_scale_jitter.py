@@ -3,8 +3,8 @@ import copy
 import numpy as np
 import pytest
 import torch
-from mmengine.dataset import Compose
-from mmengine.registry import init_default_scope
+from mmengine.dataset import Compose, InfiniteSampler
+from mmengine.registry import DATASETS, init_default_scope
 from PIL import Image
 from pycocotools import mask as coco_mask
 
@@ -214,7 +214,7 @@ def test_workers_draw_what_one_process_draws(world):
     """Through the suite's own data set: what a sample draws depends on its place alone."""
     from torch.utils.data import DataLoader
 
-    from downstream.evaluation.draws import DrawnSamples, SeededDraws
+    from mim_backbones.training.steps.draws import place_draws
 
     init_default_scope('mmdet')
     coco = {
@@ -223,11 +223,12 @@ def test_workers_draw_what_one_process_draws(world):
         'pipeline': [{'type': 'downstream.LargeScaleJitter', 'size': (48, 48)},
                      {'type': 'mmdet.PackDetInputs'}],
     }  # fmt: skip
-    dataset = DrawnSamples(coco)
+    dataset = DATASETS.build(coco)
 
     def batches(workers):
-        sampler = SeededDraws(dataset, seed=4)
+        sampler = InfiniteSampler(dataset, seed=4)
         loader = DataLoader(dataset, 1, sampler=sampler, num_workers=workers, collate_fn=list)
+        assert place_draws(loader, seed=4)
         found = iter(loader)
         return [next(found)[0] for _ in range(10)]
 
