@@ -33,6 +33,8 @@ class Versus:
     images: int
     seconds: float
     their_seconds: float
+    cpu_seconds: float
+    their_cpu_seconds: float
     interval_seconds: float
     peak_mib: float | None
     their_peak_mib: float | None
@@ -44,13 +46,19 @@ class Versus:
         return self.their_seconds / self.seconds
 
     @property
+    def cpu_speedup(self) -> float:
+        """The same of processor time, which other processes on the machine disturb less."""
+        return self.their_cpu_seconds / self.cpu_seconds
+
+    @property
     def memory_share(self) -> float | None:
         if not self.peak_mib or not self.their_peak_mib:
             return None
         return self.peak_mib / self.their_peak_mib
 
     def as_record(self) -> dict[str, Any]:
-        return {**asdict(self), 'speedup': self.speedup, 'memory_share': self.memory_share}
+        ratios = ('speedup', 'cpu_speedup', 'memory_share')
+        return {**asdict(self), **{key: getattr(self, key) for key in ratios}}
 
 
 def compare(tasks: Sequence[str], images: int) -> Iterator[Versus]:
@@ -77,6 +85,8 @@ def _versus(what: str, folder: Path, images: int) -> Versus:
         images=images,
         seconds=ours['seconds'],
         their_seconds=theirs['seconds'],
+        cpu_seconds=ours['cpu_seconds'],
+        their_cpu_seconds=theirs['cpu_seconds'],
         interval_seconds=ours['interval_seconds'],
         peak_mib=ours['peak_mib'],
         their_peak_mib=theirs['peak_mib'],
