@@ -67,7 +67,12 @@ def protocols(task: str | None, tier: str | None, as_json: bool) -> None:
         ('protocol', 'left'), ('tier', 'left'), ('backbone', 'left'), ('input', 'right'),
         ('M', 'right'), ('G', 'right'), ('GPU-h', 'right'), ('what it is', 'left'),
     ):  # fmt: skip
-        table.add_column(column, justify=justify, overflow='fold')  # type: ignore[arg-type]
+        table.add_column(
+            column,
+            justify=justify,  # type: ignore[arg-type]
+            overflow='fold',
+            no_wrap=column == 'protocol',
+        )
     for one in found:
         said, own = one.protocol, cost[one.protocol.name]
         rows = '; '.join(map(str, reported(one)))

@@ -242,6 +242,8 @@ def agree(
         draws = draw(rng)
         jitter = plan_of(sample, draws, ours)
         sample = copy.deepcopy(sample)
+        if not poly2mask:  # as polygons mmdet takes no run-length mask
+            sample['instances'] = [one for one in sample['instances'] if type(one['mask']) is list]
         for i, one in enumerate(sample['instances']):
             one['bbox_label'] = i  # the label tells which object it is
         left = dict(_objects(pack(ours.apply(copy.deepcopy(sample), draws))))

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from mim_backbones.commands.bench import bench
 from mim_backbones.errors import UserError
 
-QUICK = ['loader', '--task', 'detection', '--size', '96', '--images', '4', '--repeats', '2']
+QUICK = ['loader', '--task', 'detection', '--size', '256', '--images', '8', '--repeats', '2']
 
 
 def run(*words):
@@ -20,7 +20,7 @@ def test_figures_and_what_agrees(world, given):
     result = run('--data', world / given, '--json')
     assert result.exit_code == 0, (result.output, result.exception)
     (row,) = json.loads(result.stdout)['rows']
-    assert (row['size'], row['images']) == (96, 4)
+    assert (row['size'], row['images']) == (256, 8)
     for name in ('ours', 'mmdet'):
         stages = row[name]['milliseconds']
         assert list(stages) == ['decode', 'annotations', 'transform']
@@ -49,4 +49,4 @@ def test_a_folder_of_another_layout_is_named(tmp_path):
 @pytest.mark.slow
 def test_synthetic_pictures_if_none_are_named():
     result = run('--json')
-    assert json.loads(result.stdout)['rows'][0]['images'] == 4
+    assert json.loads(result.stdout)['rows'][0]['images'] == 8
