@@ -21,8 +21,7 @@ def start(task: str, world: Path, work_dir: Path, workers: int, resume: bool = F
     options = [
         f'train_cfg.max_iters={STEPS}', f'train_cfg.val_interval={STEPS}',
         'default_hooks.checkpoint.interval=1', 'default_hooks.checkpoint.max_keep_ckpts=-1',
-        'model.backbone.arch.embed_dim=48', 'model.backbone.arch.depth=6',
-        'model.backbone.drop_path_rate=0.2', 'model.neck.in_channels=48',
+        'model.backbone.drop_path_rate=0.2',
         # Micro-batches: two of two images.
         'train_dataloader.batch_size=2', 'auto_scale_lr.base_batch_size=4',
         f'train_dataloader.num_workers={workers}',
