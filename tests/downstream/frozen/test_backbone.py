@@ -1,5 +1,6 @@
 """Probes of frozen backbones: with features on disk as without, and the backbone as it was."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from downstream.evaluation.job_config import job_config
 from downstream.frozen import backbone as module
 from downstream.frozen.backbone import FrozenBackbone
 from downstream.frozen.cache import default_folder, homes
-from mim_backbones.data_spec import load_data_spec
+from mim_backbones.data_spec import DataSpec, load_data_spec
 from mim_backbones.registry import MODELS
 from mim_backbones.training.launch import build_runner
 from tests.downstream.frozen.conftest import FAMILIES
@@ -145,6 +146,23 @@ def test_a_resumed_probe_ends_with_the_same_weights(world, checkpoint, proxy_job
     with pytest.raises(KeyboardInterrupt):
         runner.train()
     assert equal(whole, heads(trained(job, world)))
+
+
+@pytest.mark.slow
+def test_a_linear_probe_beats_any_constant(world, checkpoint, proxy_job, train_job) -> None:
+    options = {
+        'optim_wrapper.optimizer.lr': 1e-2,
+        'param_scheduler.0.end': 5,
+        'param_scheduler.1.begin': 5,
+        'param_scheduler.1.end': 60,
+    }
+    data = load_data_spec(world)['segmentation']
+    spec = DataSpec(world / 'data.yaml', {'segmentation': replace(data, val=data.train)})
+    found = train_job(proxy_job('linear-vit-20k', checkpoint('vit'), 60, options), spec)
+    share = found.units.labelled.sum(0) / found.units.labelled.sum()
+    constant = 100 * share.max() / (share > 0).sum()  # the commonest class everywhere
+    assert found.metrics['mIoU'] > 1.5 * constant
+    assert found.metrics['aAcc'] > 100 * share.max()
 
 
 def test_the_default_is_in_the_users_cache(monkeypatch, tmp_path) -> None:
