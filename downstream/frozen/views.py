@@ -22,11 +22,11 @@ from mmengine.registry import DATASETS as ROOT_DATASETS
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
-from mim_backbones.training.steps.draws import seed_all
 from downstream.frozen.cache import FeatureCache
 from downstream.registry import DATASETS, HOOKS
 from mim_backbones.errors import UserError
 from mim_backbones.training.distributed import undistributed
+from mim_backbones.training.steps.draws import seed_all
 
 VIEWS = 2  # a stream of draws beside those of training/steps/draws.py
 LONGEST_PATH = 4096

@@ -12,11 +12,11 @@ from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader
 
 from downstream.detection.tenth import CocoTenth
-from mim_backbones.training.steps.draws import seed_all
 from downstream.frozen.cache import Entry, FeatureCache
 from downstream.frozen.views import FixedViews
 from mim_backbones.data_spec import load_data_spec
 from mim_backbones.errors import UserError
+from mim_backbones.training.steps.draws import seed_all
 
 SEGMENTATION = [
     {'type': 'LoadImageFromFile'},
