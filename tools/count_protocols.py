@@ -10,19 +10,22 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from downstream.costs.table import COUNTS, counted, digest
+from downstream.costs.table import COUNTS, counted, digest, key
 from downstream.evaluation.protocols import recipes
 
 
 def main() -> None:
     before = json.loads(COUNTS.read_text()) if COUNTS.is_file() else {}
     rows = {}
-    for name, recipe in recipes().items():
-        row = before.get(name, {})
-        if '--all' in sys.argv or row.get('digest') != digest(recipe.path):
-            row = counted(recipe)
-            print(f'{name}: {row["parameters"] / 1e6:.1f} M, {row["macs"] / 1e9:.1f} G', flush=True)
-        rows[name] = row
+    for recipe in recipes().values():
+        for arch in recipe.sizes or ('',):
+            name = key(recipe, arch)
+            row = before.get(name, {})
+            if '--all' in sys.argv or row.get('digest') != digest(recipe.path):
+                row = counted(recipe, arch)
+                size = f'{row["parameters"] / 1e6:.1f} M, {row["macs"] / 1e9:.1f} G'
+                print(f'{name}: {size}', flush=True)
+            rows[name] = row
     COUNTS.write_text(json.dumps(rows, indent=1) + '\n')
 
 

@@ -43,18 +43,18 @@ def protocols(task: str | None, tier: str | None, as_json: bool) -> None:
         for recipe in recipes().values()
         if name in (None, recipe.protocol.task) and tier in (None, recipe.protocol.tier)
     ]
-    cost = costs(found)
     if as_json:
         rows = [
             {
                 **asdict(one.protocol),
                 'summary': one.summary,
                 'recipe': str(one.path),
-                **asdict(cost[one.protocol.name]),
-                'gpu_hours': cost[one.protocol.name].gpu_hours,
-                'reported': [asdict(row) for row in reported(one)],
+                **asdict(cost),
+                'arch': arch,
+                'gpu_hours': cost.gpu_hours,
+                'reported': [asdict(row) for row in reported(one, arch)],
             }
-            for one in found
+            for one, arch, cost in costs(found)
         ]
         click.echo(json.dumps(rows, indent=2))
         return
@@ -73,13 +73,13 @@ def protocols(task: str | None, tier: str | None, as_json: bool) -> None:
             overflow='fold',
             no_wrap=column == 'protocol',
         )
-    for one in found:
-        said, own = one.protocol, cost[one.protocol.name]
-        rows = '; '.join(map(str, reported(one)))
+    for one, arch, own in costs(found):
+        said = one.protocol
+        rows = '; '.join(map(str, reported(one, arch)))
         table.add_row(
             f'{said.name} v{said.version}',
             said.tier,
-            f'{said.family or "any"} {said.arch}',
+            f'{said.family or "any"} {arch}',
             'x'.join(map(str, own.input)),
             f'{own.parameters / 1e6:.1f}',
             f'{own.macs / 1e9:.1f}',

@@ -12,6 +12,7 @@ A multiplication with its addition is one operation. What works on regions only 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ import torch.nn as nn
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 
+from downstream.evaluation.backbone_config import fit_backbone, fit_neck
+from downstream.segmentation.task import fit_widths
 from mim_backbones.bench.flops import count_flops
 from mim_backbones.training.config import open_config
 from mim_backbones.training.launch import build_errors_in_one_line
@@ -44,13 +47,18 @@ class Count:
     images: int
 
 
-def count(path: Path, task: str) -> Count:
+def count(path: Path, task: str, arch: str = '') -> Count:
     """Counts a recipe.
+
+    Args:
+        arch: the size of its backbone, a name of `archs`; default: as it stands.
 
     Raises:
         UserError: the recipe cannot be read, or its model not be built.
     """
     cfg = open_config(path)
+    if arch and arch != cfg.model.backbone.get('arch'):
+        resize(cfg, arch)
     height, width = test_size(cfg)
     scope = DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmengine')
     with scope, build_errors_in_one_line(str(path)), torch.device('meta'):
@@ -60,6 +68,17 @@ def count(path: Path, task: str) -> Count:
             work = count_flops(lambda: forward(model, cfg, image))
     parameters = sum(p.numel() for p in model.parameters())
     return Count(parameters, work.flops // 2, (height, width), images_of(cfg, task))
+
+
+def resize(cfg: Config, arch: str) -> None:
+    """Another size of backbone into a recipe, in place, as `mimbench eval` fits a checkpoint's."""
+    backbone = {key: v for key, v in cfg.model.backbone.items() if key != 'init_cfg'}
+    job: Any = SimpleNamespace(backbone={**backbone, 'arch': arch}, checkpoint=None)
+    maps = fit_backbone(cfg, job)
+    if 'decode_head' in cfg.model:
+        fit_widths(cfg, maps)
+    else:
+        fit_neck(cfg.model.neck, maps)
 
 
 def test_size(cfg: Config) -> tuple[int, int]:
@@ -100,10 +119,8 @@ def images_of(cfg: Config, task: str) -> int:
     train = cfg.get('train_cfg') or {}
     if train.get('max_epochs'):
         return train.max_epochs * EPOCH.get(task, 0)
-    scaling = cfg.get('auto_scale_lr') or {}
-    batch = cfg.get('train_dataloader', {}).get('batch_size', 0)
-    if scaling.get('enable'):
-        batch = scaling.base_batch_size
+    batch = (cfg.get('auto_scale_lr') or {}).get('base_batch_size')
+    batch = batch or cfg.get('train_dataloader', {}).get('batch_size', 0)
     return train.get('max_iters', 0) * batch
 
 

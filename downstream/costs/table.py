@@ -69,24 +69,29 @@ class Reported:
         return f'{self.method}{epochs} {" / ".join(f"{v:g}" for v in self.values.values())}'
 
 
-def costs(found: Iterable[Recipe]) -> dict[str, Cost]:
-    """Protocol name -> cost.
+def costs(found: Iterable[Recipe]) -> Iterator[tuple[Recipe, str, Cost]]:
+    """Recipe, size of backbone ('' where the recipe names none) and cost, by recipe and size.
 
     Raises:
         UserError: a recipe without a row cannot be counted.
     """
     table = json.loads(COUNTS.read_text()) if COUNTS.is_file() else {}
-    return {
-        one.protocol.name: _cost(one, table.get(one.protocol.name, {}), digest(one.path))
-        for one in found
-    }
+    for recipe in found:
+        now = digest(recipe.path)
+        for arch in recipe.sizes or ('',):
+            yield recipe, arch, _cost(recipe, arch, table.get(key(recipe, arch), {}), now)
 
 
-def counted(recipe: Recipe) -> dict[str, Any]:
-    """The row of a recipe in `costs.json`."""
+def key(recipe: Recipe, arch: str) -> str:
+    """Of a row in `costs.json`: the protocol, with the size where it has several."""
+    return f'{recipe.protocol.name} {arch}' if len(recipe.sizes) > 1 else recipe.protocol.name
+
+
+def counted(recipe: Recipe, arch: str = '') -> dict[str, Any]:
+    """The row of a recipe, at a size, in `costs.json`."""
     from downstream.costs.count import count
 
-    found = asdict(count(recipe.path, recipe.protocol.task))
+    found = asdict(count(recipe.path, recipe.protocol.task, arch))
     return {'digest': digest(recipe.path), **found}
 
 
@@ -96,22 +101,25 @@ def digest(path: Path) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def reported(recipe: Recipe, rows: Iterable[dict[str, str]] | None = None) -> list[Reported]:
-    """What is published under a protocol, for its size of backbones, in the file's order.
+def reported(
+    recipe: Recipe, arch: str = '', rows: Iterable[dict[str, str]] | None = None
+) -> list[Reported]:
+    """What is published under a protocol, for a size of backbones, in the file's order.
 
     Args:
+        arch: the size; default: that of the protocol, or any.
         rows: of a file like `published_results.csv`; default: those in the package.
     """
-    protocol = recipe.protocol
+    protocol, arch = recipe.protocol, arch or recipe.protocol.arch
     systems: dict[tuple[str, ...], dict[str, float]] = {}
     for row in published() if rows is None else rows:
         if not protocol.framework or row['framework'] != protocol.framework:
             continue
-        if protocol.arch and row['arch'].partition('/')[0] not in _titles(protocol):
+        if arch and row['arch'].partition('/')[0] not in _titles(protocol.family, arch):
             continue
-        key = tuple(row[name] for name in ('method', 'arch', 'pretrain_epochs', 'source'))
-        systems.setdefault(key, {})[row['metric']] = float(row['value'])
-    return [Reported(*key, values) for key, values in systems.items()]
+        system = tuple(row[name] for name in ('method', 'arch', 'pretrain_epochs', 'source'))
+        systems.setdefault(system, {})[row['metric']] = float(row['value'])
+    return [Reported(*system, values) for system, values in systems.items()]
 
 
 def published() -> list[dict[str, str]]:
@@ -120,9 +128,9 @@ def published() -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def _cost(recipe: Recipe, row: dict[str, Any], now: str) -> Cost:
+def _cost(recipe: Recipe, arch: str, row: dict[str, Any], now: str) -> Cost:
     if row.get('digest') != now:
-        row = counted(recipe)
+        row = counted(recipe, arch)
     sides = tuple(row['input'])
     return Cost(row['parameters'], row['macs'], sides, row['images'], recipe.seconds_per_image)
 
@@ -134,6 +142,5 @@ def _said(path: Path) -> Iterator[str]:
                 yield ast.unparse(node)
 
 
-def _titles(protocol: Any) -> set[str]:
-    family = FAMILIES.get(protocol.family, '')
-    return {f'{family}-{size}' for size in SIZES.get(protocol.arch, (protocol.arch,))}
+def _titles(family: str, arch: str) -> set[str]:
+    return {f'{FAMILIES.get(family, "")}-{size}' for size in SIZES.get(arch, (arch,))}

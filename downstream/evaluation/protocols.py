@@ -47,12 +47,14 @@ class Recipe:
     """A protocol, the file that defines it, and the first line of that file's docstring.
 
     seconds_per_image: published time of a training image on one GPU; 0 where none is.
+    sizes: of the backbones it is meant for; empty where it says nothing of them.
     """
 
     protocol: Protocol
     path: Path
     summary: str
     seconds_per_image: float = 0.0
+    sizes: tuple[str, ...] = ()
 
 
 def recipes() -> dict[str, Recipe]:
@@ -171,7 +173,9 @@ def _read(path: Path) -> Recipe | None:
         raise UserError(f'recipe {path}: arch {said["arch"]!r}; known: {listed}')
     summary = (ast.get_docstring(tree) or '').partition('\n')[0]
     protocol = Protocol(**{k: str(v) for k, v in said.items() if k in WORDS})
-    return Recipe(protocol, path, summary, float(said.get('seconds_per_image', 0)))
+    named = [said['arch']] if said.get('arch') else said.get('by_arch', {})
+    of = tuple(size for size in named if size in sizes)
+    return Recipe(protocol, path, summary, float(said.get('seconds_per_image', 0)), of)
 
 
 def _protocol(path: Path, tree: ast.Module) -> dict[str, Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config, ConfigDict
     from mmengine.runner import Runner
 
+    from downstream.evaluation.backbone_config import Maps
     from downstream.evaluation.job import Job
     from downstream.evaluation.progress import Progress
     from downstream.segmentation.units import SegmentationUnits
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
 
 def fit(cfg: 'Config', job: 'Job', data: SegmentationData) -> None:
     """Classes, labels and roots of the data; backbone of the checkpoint under the protocol."""
-    maps = fit_backbone(cfg, job)
+    fit_widths(cfg, fit_backbone(cfg, job))
+    fit_data(cfg, data)
+
+
+def fit_widths(cfg: 'Config', maps: 'Maps') -> None:
+    """Neck and heads follow the backbone's channels."""
     model, channels = cfg.model, list(maps.channels)
     if model.get('neck'):
         fit_neck(model.neck, maps)
@@ -34,7 +40,6 @@ def fit(cfg: 'Config', job: 'Job', data: SegmentationData) -> None:
         for head in heads(cfg):
             several = isinstance(head.in_channels, Sequence)
             head.in_channels = channels if several else channels[head.in_index]
-    fit_data(cfg, data)
 
 
 def heads(cfg: 'Config') -> list['ConfigDict']:

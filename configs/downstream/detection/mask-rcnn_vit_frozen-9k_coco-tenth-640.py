@@ -38,7 +38,7 @@ model = dict(
         drop_path_rate=0.0, init_cfg=dict(type='Pretrained', checkpoint=None)))
 
 iterations = 9000
-auto_scale_lr = dict(enable=True, base_batch_size=16)
+auto_scale_lr = dict(enable=False, base_batch_size=16)
 optim_wrapper = dict(
     type='mim_backbones.AutoPrecisionOptimWrapper',
     precision='auto',

@@ -5,7 +5,9 @@ The four stages; there are no norms. All else as in upernet_swin_20k_ade20k-512.
 _base_ = ['upernet_swin_20k_ade20k-512.py']
 protocol = dict(
     name='upernet-hiera-20k', family='hiera',
-    by_arch={'_delete_': True, 'large': {'model.backbone.drop_path_rate': 0.3}})
+    by_arch={
+        '_delete_': True, 'tiny': {}, 'small': {}, 'base': {}, 'base-plus': {},
+        'large': {'model.backbone.drop_path_rate': 0.3}})
 
 model = dict(
     backbone=dict(

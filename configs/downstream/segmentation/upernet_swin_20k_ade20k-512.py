@@ -7,6 +7,8 @@ protocol = dict(
     name='upernet-swin-20k', family='swin',
     by_arch={
         '_delete_': True,
+        'tiny': {},
+        'small': {},
         'base': {'model.backbone.drop_path_rate': 0.3},
         'large': {'model.backbone.drop_path_rate': 0.3}})
 

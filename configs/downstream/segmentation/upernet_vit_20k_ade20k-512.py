@@ -19,6 +19,7 @@ default_scope = 'mmseg'
 protocol = dict(
     name='upernet-vit-20k', version='1', task='segmentation', tier='proxy', family='vit',
     by_arch={
+        'base': {},
         'large': {
             'model.backbone.drop_path_rate': 0.2,
             'optim_wrapper.paramwise_cfg.layer_decay': 0.85},

@@ -1,15 +1,17 @@
-"""Mask R-CNN with FPN on Swin-T, COCO, 3x: 36 epochs at 480 to 800 px.
+"""Mask R-CNN with FPN on a Swin, COCO, 3x: 36 epochs at 480 to 800 px.
 
 paper: arXiv 2103.14030, numbers as in its release for mmdet   batch 16
-reported box AP, mask AP: 46.0, 41.6 (supervised, ImageNet-1K; README of the release)
+reported box AP, mask AP: Swin-T 46.0, 41.6; Swin-S 48.5, 43.3
+(supervised, ImageNet-1K; README of the release; drop path of other sizes is inferred)
 reproduced here: not yet
-tools/dist_train.sh configs/downstream/detection/mask-rcnn_swin-t_sup-pre_3x_coco.py 8 \
+mimbench eval CKPT --protocol mask-rcnn-swin-3x --data DATA --out results    (Swin-T to L)
+tools/dist_train.sh configs/downstream/detection/mask-rcnn_swin_sup-pre_3x_coco.py 8 \
     --cfg-options model.backbone.init_cfg.checkpoint=CKPT
 what differs from the release, and the switch back: docs/deviations.md
 """
-_base_ = ['mask-rcnn_swin-t_sup-pre_1x_coco.py']
+_base_ = ['mask-rcnn_swin_sup-pre_1x_coco.py']
 protocol = dict(
-    name='mask-rcnn-swin-t-3x',
+    name='mask-rcnn-swin-3x',
     framework='Mask R-CNN 3x (36e) multi-scale 480-800/1333, mmdet (Swin codebase)')
 
 model = dict(backbone=dict(drop_path_rate=0.2))

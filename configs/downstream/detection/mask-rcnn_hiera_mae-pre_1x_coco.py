@@ -1,13 +1,20 @@
-"""Cascade Mask R-CNN with FPN on Hiera-T, COCO, 1x: 12 epochs at 480 to 800 px.
+"""Mask R-CNN with FPN on a Hiera, COCO, 1x: 12 epochs at 480 to 800 px.
 
 Hiera: arXiv 2306.00989, whose detection recipe is not released   batch 16
 Inferred: data, heads and schedule are those of Swin-T 1x, drop path by size as of Swins.
 reported: none   reproduced here: not yet
-tools/dist_train.sh configs/downstream/detection/cascade-mask-rcnn_hiera-t_mae-pre_1x_coco.py 8 \
+mimbench eval CKPT --protocol mask-rcnn-hiera-1x --data DATA --out results    (Hiera-T to L)
+tools/dist_train.sh configs/downstream/detection/mask-rcnn_hiera_mae-pre_1x_coco.py 8 \
     --cfg-options model.backbone.init_cfg.checkpoint=CKPT
 """
-_base_ = ['cascade-mask-rcnn_swin-t_sup-pre_1x_coco.py']
-protocol = dict(name='cascade-mask-rcnn-hiera-t-1x', family='hiera', arch='tiny', framework='')
+_base_ = ['mask-rcnn_swin_sup-pre_1x_coco.py']
+protocol = dict(
+    name='mask-rcnn-hiera-1x', family='hiera', framework='',
+    by_arch={
+        '_delete_': True,
+        'tiny': {}, 'small': {}, 'base': {},
+        'base-plus': {'model.backbone.drop_path_rate': 0.3},
+        'large': {'model.backbone.drop_path_rate': 0.3}})
 
 model = dict(
     backbone=dict(

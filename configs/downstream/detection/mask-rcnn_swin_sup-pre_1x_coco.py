@@ -1,9 +1,11 @@
-"""Mask R-CNN with FPN on Swin-T, COCO, 1x: 12 epochs at 480 to 800 px.
+"""Mask R-CNN with FPN on a Swin, COCO, 1x: 12 epochs at 480 to 800 px.
 
 paper: arXiv 2103.14030, numbers as in its release for mmdet   batch 16
-reported box AP, mask AP: 43.7, 39.8 (supervised, ImageNet-1K; README of the release)
+reported box AP, mask AP: Swin-T 43.7, 39.8
+(supervised, ImageNet-1K; README of the release; drop path of other sizes is inferred)
 reproduced here: not yet
-tools/dist_train.sh configs/downstream/detection/mask-rcnn_swin-t_sup-pre_1x_coco.py 8 \
+mimbench eval CKPT --protocol mask-rcnn-swin-1x --data DATA --out results    (Swin-T to L)
+tools/dist_train.sh configs/downstream/detection/mask-rcnn_swin_sup-pre_1x_coco.py 8 \
     --cfg-options model.backbone.init_cfg.checkpoint=CKPT
 what differs from the release, and the switch back: docs/deviations.md
 """
@@ -15,8 +17,13 @@ _base_ = [
 ]
 default_scope = 'mmdet'
 protocol = dict(
-    name='mask-rcnn-swin-t-1x', version='1', task='detection', tier='full', family='swin',
-    arch='tiny', framework='Mask R-CNN 1x (12e) multi-scale 480-800/1333, mmdet (Swin codebase)')
+    name='mask-rcnn-swin-1x', version='1', task='detection', tier='full', family='swin',
+    by_arch={
+        'tiny': {},
+        'small': {'model.backbone.drop_path_rate': 0.2},
+        'base': {'model.backbone.drop_path_rate': 0.3},
+        'large': {'model.backbone.drop_path_rate': 0.3}},
+    framework='Mask R-CNN 1x (12e) multi-scale 480-800/1333, mmdet (Swin codebase)')
 
 model = dict(
     backbone=dict(
