@@ -16,9 +16,9 @@ def protocols(task: str | None, tier: str | None, as_json: bool) -> None:
     `mimbench eval --tier TIER` takes the one for the checkpoint's family and size of backbones,
     `mimbench eval --protocol NAME` the one of that name.
 
-    Parameters are the whole model's. G: multiply-adds on one test picture of the given height and
+    Parameters are the whole model's. GMAC: multiply-adds on one test picture of the given height and
     width, regions included. GPU-h: of one training, from published seconds per image (marked *) or
-    from 3 x G x images at 10 T multiply-adds a second and GPU, about an A100's at work.
+    from 3 x GMAC x images at 10 T multiply-adds a second and GPU, about an A100's at work.
 
     \b
     Examples:
@@ -65,13 +65,13 @@ def protocols(task: str | None, tier: str | None, as_json: bool) -> None:
     table = Table(box=None, header_style='bold')
     for column, justify in (
         ('protocol', 'left'), ('tier', 'left'), ('backbone', 'left'), ('input', 'right'),
-        ('M', 'right'), ('G', 'right'), ('GPU-h', 'right'), ('what it is', 'left'),
+        ('M', 'right'), ('GMAC', 'right'), ('GPU-h', 'right'), ('what it is', 'left'),
     ):  # fmt: skip
         table.add_column(
             column,
             justify=justify,  # type: ignore[arg-type]
             overflow='fold',
-            no_wrap=column == 'protocol',
+            no_wrap=column != 'what it is',
         )
     for one, arch, own in costs(found):
         said = one.protocol
@@ -87,9 +87,10 @@ def protocols(task: str | None, tier: str | None, as_json: bool) -> None:
             one.summary + (f' Reported: {rows}.' if rows else ''),
         )
     console = Console()
+    console.width = max(console.width, 140) if console.is_terminal else 200
     console.print(
-        'M: million parameters. G: giga multiply-adds on one test picture of that height and '
-        'width.\nGPU-h: of one training; * by published seconds per image, else 3 x G x images '
+        'M: million parameters. GMAC: multiply-adds on one test picture of that height and '
+        'width.\nGPU-h: of one training; * by published seconds per image, else 3 x GMAC x images '
         'at 10 T multiply-adds a second.'
     )
     console.print(table)

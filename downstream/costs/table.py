@@ -66,7 +66,7 @@ class Reported:
 
     def __str__(self) -> str:
         epochs = f' {self.pretrain_epochs}e' if self.pretrain_epochs else ''
-        return f'{self.method}{epochs} {" / ".join(f"{v:g}" for v in self.values.values())}'
+        return f'{self.method}{epochs} {" / ".join(f"{v:.1f}" for v in self.values.values())}'
 
 
 def costs(found: Iterable[Recipe]) -> Iterator[tuple[Recipe, str, Cost]]:
