@@ -16,9 +16,9 @@ def protocols(task: str | None, tier: str | None, as_json: bool) -> None:
     `mimbench eval --tier TIER` takes the one for the checkpoint's family and size of backbones,
     `mimbench eval --protocol NAME` the one of that name.
 
-    Parameters are the whole model's. GMAC: multiply-adds on one test picture of the given height and
-    width, regions included. GPU-h: of one training, from published seconds per image (marked *) or
-    from 3 x GMAC x images at 10 T multiply-adds a second and GPU, about an A100's at work.
+    Parameters are the whole model's. GMAC: multiply-adds on one test picture of the given height
+    and width, regions included. GPU-h: of one training, from published seconds per image (marked
+    *) or from 3 x GMAC x images at 10 T multiply-adds a second and GPU, about an A100's at work.
 
     \b
     Examples:
