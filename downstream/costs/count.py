@@ -18,6 +18,7 @@ from typing import Any
 import torch
 import torch.nn as nn
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import MODELS, DefaultScope
 
 from downstream.evaluation.backbone_config import fit_backbone, fit_neck
@@ -56,6 +57,8 @@ def count(path: Path, task: str, arch: str = '') -> Count:
     Raises:
         UserError: the recipe cannot be read, or its model not be built.
     """
+    # Building logs on stdout in some versions of mmengine, which is for what was asked for.
+    MMLogger.get_current_instance().setLevel('ERROR')
     cfg = open_config(path)
     if arch and arch != cfg.model.backbone.get('arch'):
         resize(cfg, arch)

@@ -55,7 +55,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Reported:
+class PublishedSystem:
     """One system of a publication under a protocol: metric in the publication's words -> value."""
 
     method: str
@@ -103,7 +103,7 @@ def digest(path: Path) -> str:
 
 def reported(
     recipe: Recipe, arch: str = '', rows: Iterable[dict[str, str]] | None = None
-) -> list[Reported]:
+) -> list[PublishedSystem]:
     """What is published under a protocol, for a size of backbones, in the file's order.
 
     Args:
@@ -119,7 +119,7 @@ def reported(
             continue
         system = tuple(row[name] for name in ('method', 'arch', 'pretrain_epochs', 'source'))
         systems.setdefault(system, {})[row['metric']] = float(row['value'])
-    return [Reported(*system, values) for system, values in systems.items()]
+    return [PublishedSystem(*system, values) for system, values in systems.items()]
 
 
 def published() -> list[dict[str, str]]:

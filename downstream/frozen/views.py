@@ -27,6 +27,7 @@ from downstream.registry import DATASETS, HOOKS
 from mim_backbones.errors import UserError
 from mim_backbones.training.distributed import undistributed
 from mim_backbones.training.steps.draws import seed_all
+from mim_backbones.training.steps.stand_in import StandIn
 
 VIEWS = 2  # a stream of draws beside those of training/steps/draws.py
 LONGEST_PATH = 4096
@@ -151,7 +152,8 @@ class KeepFeatures(Hook):
 def fixed_views(dataset: Any) -> FixedViews:
     """That which a chain of data sets holds. Raises UserError when there is none."""
     while not isinstance(dataset, FixedViews):
-        if not hasattr(dataset, 'dataset'):
+        inner = 'inner' if isinstance(dataset, StandIn) else 'dataset'
+        if not hasattr(dataset, inner):
             raise UserError('KeepFeatures: train_dataloader.dataset holds no downstream.FixedViews')
-        dataset = dataset.dataset
+        dataset = getattr(dataset, inner)
     return dataset

@@ -169,10 +169,17 @@ def mirrored(pipeline: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
     keys = pack.get('meta_keys', (*known, 'scale_factor', 'reduce_zero_label'))
     pack['meta_keys'] = (*keys, *(key for key in VIEW if key not in keys))
     flips = [{'type': 'RandomFlip', 'prob': 1.0}, {'type': 'RandomFlip', 'prob': 0.0}]
-    load = [one for one in before if one['type'] == 'LoadAnnotations']
-    rest = [one for one in before if one['type'] != 'LoadAnnotations']
+    # The truth is loaded after the flip, which it does not follow.
+    load = [one for one in before if loads_truth(one['type'])]
+    rest = [one for one in before if not loads_truth(one['type'])]
     steps = [flips, *([one] for one in load), [pack]]
     return [*rest, {'type': 'TestTimeAug', 'transforms': steps}]
+
+
+def loads_truth(transform: str) -> bool:
+    """LoadAnnotations, LoadLabels and the like, of any scope."""
+    name = transform.rpartition('.')[2]
+    return name.startswith('Load') and 'Image' not in name
 
 
 def overrides(

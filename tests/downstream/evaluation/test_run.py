@@ -142,7 +142,7 @@ def test_bad_input_is_one_line_before_anything_is_trained(world, weights, tmp_pa
     if damage == 'out':
         out.write_text('a file where the folder should be')
     if damage == 'tier':
-        words['tier'] = 'proxy'
+        words['tier'] = 'full'  # of named sizes
     found = CliRunner().invoke(
         evaluate,
         [str(words['ckpt']), '--data', str(words['data']), '--out', str(words['out']),
@@ -153,7 +153,7 @@ def test_bad_input_is_one_line_before_anything_is_trained(world, weights, tmp_pa
     assert isinstance(found.exception, UserError), found.output
     assert '\n' not in str(found.exception)
     named = {'missing': 'none.pth', 'truncated': 'cut.pth', 'data': 'none.yaml',
-             'layout': 'gone', 'out': 'results', 'tier': "tier 'proxy'", 'broken': 'NaN',
+             'layout': 'gone', 'out': 'results', 'tier': "tier 'full'", 'broken': 'NaN',
              'steps': 'max_iters=0', 'batch': 'batch_size=0'}  # fmt: skip
     assert named[damage] in str(found.exception)
     assert not (out / 'logs').exists()

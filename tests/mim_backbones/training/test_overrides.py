@@ -82,7 +82,8 @@ def test_predictions_are_kept_beside_the_metric() -> None:
 
 def test_views_and_pictures() -> None:
     cfg = changed(SEGMENTER, tta=True, show_dir='pictures')
-    assert cfg.model.type == 'SegTTAModel' and cfg.model.module.type == 'EncoderDecoder'
+    assert cfg.model.type == 'SegTTAModel'
+    assert cfg.model.module.type == 'downstream.WindowSegmentor'
     *_, views = cfg.test_dataloader.dataset.pipeline
     assert [len(step) for step in views['transforms']] == [2, 1, 1]
     assert cfg.default_hooks.visualization.draw
