@@ -33,8 +33,8 @@ def score_maps(data: SegmentationData, folder: Path) -> Evaluation:
     missing = [path for path in labels if not (folder / path.relative_to(root)).is_file()]
     if missing:
         raise UserError(
-            f'{folder / missing[0].relative_to(root)} is not there, nor are '
-            f'{len(missing) - 1} more of the {len(labels)} label maps; predict every image'
+            f'{folder / missing[0].relative_to(root)} is not there ({len(missing)} of '
+            f'{len(labels)} label maps are missing); predict every image'
         )
     classes = len(data.classes)
     counts = []
