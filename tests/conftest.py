@@ -17,6 +17,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action='store_true',
         help='build every config of mmdet and mmseg with each backbone, not one of each folder',
     )
+    parser.addoption(
+        '--learn-photos',
+        action='store_true',
+        help='train a detector and a segmenter until they know real photos, a quarter of an hour each',
+    )
 
 
 @pytest.fixture(scope='session')
@@ -26,6 +31,14 @@ def shared() -> Path:
     if not folder:
         pytest.skip('MIMBENCH_SHARED is not set: no golden tensors or real photos')
     return Path(folder).resolve()
+
+
+@pytest.fixture
+def photos(request: pytest.FixtureRequest, shared: Path) -> Path:
+    """Folder of the real data sets, for trainings that take a quarter of an hour."""
+    if not request.config.getoption('--learn-photos'):
+        pytest.skip('--learn-photos is not given')
+    return shared / 'data'
 
 
 @pytest.fixture(scope='session')

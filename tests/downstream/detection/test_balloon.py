@@ -34,10 +34,10 @@ OPTIONS = [
 
 
 @pytest.mark.slow
-def test_nine_tenths_of_the_balloons_within_a_quarter_of_an_hour(shared, tmp_path) -> None:
+def test_nine_tenths_of_the_balloons_within_a_quarter_of_an_hour(photos, tmp_path) -> None:
     data = tmp_path / 'balloon.yaml'
     data.write_text(
-        f'detection:\n  root: {shared / "data" / "balloon_small"}\n  val_images: train2017\n'
+        f'detection:\n  root: {photos / "balloon_small"}\n  val_images: train2017\n'
         '  val_annotations: annotations/instances_train2017.json\n'
     )
     found = subprocess.run(

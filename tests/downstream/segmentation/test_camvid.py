@@ -30,8 +30,8 @@ OPTIONS = [
 
 
 @pytest.mark.slow
-def test_nine_tenths_of_the_pixels_within_a_quarter_of_an_hour(shared, tmp_path) -> None:
-    root = shared / 'data' / 'camvid_small'
+def test_nine_tenths_of_the_pixels_within_a_quarter_of_an_hour(photos, tmp_path) -> None:
+    root = photos / 'camvid_small'
     classes = (root / 'classes.txt').read_text().split()
     names = ', '.join(name for name in classes if not name.isdigit() and 'void' not in name)
     data = tmp_path / 'camvid.yaml'
