@@ -20,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         '--learn-photos',
         action='store_true',
-        help='train a detector and a segmenter until they know real photos, a quarter of an hour each',
+        help='train a detector and a segmenter until they know some photos, 15 minutes each',
     )
 
 
