@@ -49,6 +49,8 @@ def data_options(task: str, world: Path) -> list[str]:
     else:
         root, classes = spec['segmentation'].root, spec['segmentation'].classes
         heads = ('decode_head', 'auxiliary_head')
+        labels = zip(datasets, (1, 2, 2))  # where each pipeline loads them
+        options += [f'{d}.pipeline.{place}.num_classes={len(classes)}' for d, place in labels]
     options += [f'{dataset}.data_root={root}' for dataset in datasets]
     options += [f'{dataset}.metainfo.classes={",".join(classes)}' for dataset in datasets]
     return options + [f'model.{head}.num_classes={len(classes)}' for head in heads]
