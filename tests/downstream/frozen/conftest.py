@@ -56,7 +56,7 @@ DETECTION = {
 def shrunk(task: str) -> dict[str, Any]:
     """Options over a proxy recipe: 64 px, batches of 2, no workers."""
     sizes = DETECTION if task == 'detection' else SEGMENTATION
-    batch = {'train_dataloader.batch_size': 2, 'auto_scale_lr.enable': False}
+    batch = {'train_dataloader.batch_size': 2, 'auto_scale_lr.base_batch_size': 2}
     return {**LOADERS, **sizes, **batch}
 
 
