@@ -29,7 +29,7 @@ model = dict(
 train_dataloader = dict(
     batch_size=16, num_workers=0, persistent_workers=False,
     sampler=dict(samples_per_epoch=48), dataset=dict(root='IMAGES'))
-auto_scale_lr = dict(enable=False)
+auto_scale_lr = None  # 16 images of each process are a step
 optim_wrapper = dict(precision='fp32', optimizer=dict(lr=1e-3))
 param_scheduler = [
     dict(type='mim_backbones.WarmupCosineLR', warmup=1, min_ratio=0.05,
