@@ -8,16 +8,14 @@ scored under one name with a seed each.
 
 import hashlib
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from downstream.evaluation.fingerprint import file_digest
 from downstream.evaluation.job_config import digest
-from downstream.evaluation.worker import installed_versions
+from downstream.evaluation.worker import circumstances, installed_versions
 from downstream.results.result import ELSEWHERE, Protocol, Result, write_result
 from downstream.task import Evaluation, Task
-from mim_backbones.console.environment import cpu_name
 from mim_backbones.errors import UserError
 
 UNKNOWN = 'unknown'
@@ -62,9 +60,7 @@ def score_elsewhere(
         protocol_sha256=rules,
         backbone_sha256=digest(UNKNOWN),
         run={
-            'date': datetime.now(timezone.utc).astimezone().isoformat(timespec='seconds'),
-            'command': command,
-            'cpu': cpu_name(),
+            **circumstances(command),
             'predictions': str(predictions.resolve()),
             'predictions_sha256': content,
         },

@@ -63,12 +63,16 @@ def predict_some(runner: Runner, count: int = SHOWN) -> list[Any]:
     They are predicted once more, so that the metrics need not keep predictions for pictures.
     """
     loader = runner.test_dataloader
-    total = len(loader.dataset)
-    shown = sorted({(2 * i + 1) * total // (2 * count) for i in range(count)})
     runner.model.eval()
     samples = []
     with torch.no_grad():
-        for index in shown:
+        for index in evenly_spaced(len(loader.dataset), count):
             batch = loader.collate_fn([loader.dataset[index]])
             samples += runner.model.test_step(batch)
     return samples
+
+
+def evenly_spaced(total: int, count: int) -> list[int]:
+    """`count` of the indices below `total`, or all of them, with half a gap at either end."""
+    count = min(count, total)
+    return [(2 * place + 1) * total // (2 * count) for place in range(count)]

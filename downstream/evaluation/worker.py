@@ -129,9 +129,7 @@ def run_of(job: Job, runner: 'Runner', first: int) -> dict[str, Any]:
     import torch
 
     about = {
-        'date': datetime.now(timezone.utc).astimezone().isoformat(timespec='seconds'),
-        'command': job.command,
-        'cpu': cpu_name(),
+        **circumstances(job.command),
         'gpus': [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         'threads': job.threads,
         'processes': job.processes,
@@ -139,6 +137,15 @@ def run_of(job: Job, runner: 'Runner', first: int) -> dict[str, Any]:
         'images_per_step': runner.step_batch.images,
     }
     return {**about, 'resumed_at': first} if first else about
+
+
+def circumstances(command: str) -> dict[str, Any]:
+    """Of whatever writes a result now."""
+    return {
+        'date': datetime.now(timezone.utc).astimezone().isoformat(timespec='seconds'),
+        'command': command,
+        'cpu': cpu_name(),
+    }
 
 
 def installed_versions() -> dict[str, str]:

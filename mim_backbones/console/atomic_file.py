@@ -118,6 +118,12 @@ def sync_names(folder: Path) -> None:
             os.close(handle)
 
 
+def nearest_existing(path: Path) -> Path:
+    """The path, or the nearest above it that is there."""
+    path = path.absolute()
+    return next(one for one in (path, *path.parents) if one.exists())
+
+
 def check_writable(folder: Path) -> None:
     """Asks, before any work is done, whether files can be made in `folder`. Nothing stays of it.
 
@@ -127,7 +133,7 @@ def check_writable(folder: Path) -> None:
         UserError: no right to write, no space, or a file where a folder has to be.
     """
     folder = Path(folder).absolute()
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    existing = nearest_existing(folder)
     if not existing.is_dir():
         raise UserError(f'cannot write to {folder}: {existing} is a file; give another folder')
     try:

@@ -4,6 +4,7 @@ from typing import Any
 
 from mmengine.registry import DATASETS as ROOT_DATASETS
 
+from downstream.evaluation.inference import evenly_spaced
 from downstream.registry import DATASETS
 from mim_backbones.training.steps.stand_in import StandIn
 
@@ -23,8 +24,7 @@ class Few(StandIn):
         super().__init__(ROOT_DATASETS.build(dataset))
         if hasattr(self.inner, 'full_init'):
             self.inner.full_init()
-        total, count = len(self.inner), min(count, len(self.inner))
-        self.chosen = [(2 * place + 1) * total // (2 * count) for place in range(count)]
+        self.chosen = evenly_spaced(len(self.inner), count)
 
     def __len__(self) -> int:
         return len(self.chosen)

@@ -28,7 +28,7 @@ from downstream.evaluation.plan import Planned, Request, lanes, plan_jobs, visib
 from downstream.evaluation.pool import run_jobs
 from downstream.evaluation.rehearsal.measures import IMAGES, STEPS, Measures
 from downstream.task import tasks
-from mim_backbones.console.atomic_file import check_writable
+from mim_backbones.console.atomic_file import check_writable, nearest_existing
 from mim_backbones.console.display import PoolDisplay
 from mim_backbones.data_spec import load_data_spec
 from mim_backbones.errors import UserError
@@ -157,7 +157,7 @@ def rehearse_all(request: Request) -> Matrix:
     try:
         rows = rehearse(groups, folder, parallel)
         there = len(planned) - len(waiting)
-        free = shutil.disk_usage(existing(request.out)).free
+        free = shutil.disk_usage(nearest_existing(request.out)).free
         found = Matrix(rows, refused, there, parallel, free)
     finally:
         for path in folder.rglob('*.pth'):
@@ -252,8 +252,3 @@ def checkpoints_held(planned: Planned, steps: int) -> int:
     written = max(1, length // max(1, saving.get('interval', 1)))
     most = saving.get('max_keep_ckpts', -1)
     return min(written, most if most > 0 else written) + 1
-
-
-def existing(path: Path) -> Path:
-    """The folder, or the nearest above it that is there."""
-    return next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
