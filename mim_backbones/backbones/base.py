@@ -5,6 +5,8 @@ Beyond the methods below each family answers
     forward(image) -> one map per out_index            forward_tokens(image, mask) -> last map
     forward_visible(image, mask, keep) -> tokens        intermediates(image, indices, norm_last)
     forward_pooled(image, pool) -> (B, D)               fit_state(state) -> state, resized
+    block_inputs(image, places, mask, keep) -> tokens   attention_logits(block, x, grid, keep)
+    related(block, place) -> what those logits are of   blocks, in the order they run
 
 and has embed_dim, patch_size, mask_size (pixels per side of what a cell of a mask covers), stride
 (of the last map, in pixels), last_dim (its channels) and num_features (channels of each map that
@@ -19,8 +21,8 @@ from typing import Any
 import torch.nn as nn
 from mmengine.model import BaseModule
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint as recompute
 
+from mim_backbones.backbones.layers.block import run_block
 from mim_backbones.errors import UserError
 from mim_backbones.registry import WEIGHT_INITIALIZERS
 
@@ -163,9 +165,7 @@ class MIMBackbone(BaseModule):
         return height // cell, width // cell
 
     def _run(self, block: nn.Module, x: Tensor, *context: Any) -> Tensor:
-        if self.with_cp and x.requires_grad:
-            return recompute(block, x, *context, use_reentrant=False)
-        return block(x, *context)
+        return run_block(block, self.with_cp, x, *context)
 
 
 def check_option(family: str, option: str, value: str, known: tuple[str, ...]) -> None:

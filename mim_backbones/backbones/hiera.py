@@ -126,6 +126,11 @@ class MIMHiera(MIMBackbone):
         self._draw_weights()
         self._freeze()
 
+    @property
+    def last_dim(self) -> int:
+        """Channels of the last map; with q_pool=2 they double without a halved resolution."""
+        return self.embed_dim * 2 ** (STAGES - 1)
+
     # ------------------------------------------------------------------ image -> features
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
@@ -150,7 +155,7 @@ class MIMHiera(MIMBackbone):
             self._check_mask_token()
             self._check_mask(mask, image)
         units, grid = self._embed(image, mask)
-        (last,) = self._encode(units, (self.depth - 1,))
+        (last,) = self._encode(units, (self.depth,))
         return self._map(last, grid, image)
 
     def forward_visible(
@@ -182,11 +187,50 @@ class MIMHiera(MIMBackbone):
         if mask is not None:
             self._check_mask(mask, image)
             keep = visible_indices(mask)
-        self._check_keep(keep, image)
-        rows, columns = self._cells(image)
-        hidden = image.new_ones(len(image), rows * columns).scatter(1, keep, 0.0).bool()
-        units, _ = self._embed(image, hidden.view(-1, rows, columns), keep)
-        return self._encode(units, indices)
+        return self.block_inputs(image, [i % self.depth + 1 for i in indices], keep=keep)
+
+    def block_inputs(
+        self,
+        image: Tensor,
+        places: Sequence[int],
+        mask: Tensor | None = None,
+        keep: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        """What goes into the blocks `places`, units (B, U or V, m, m, C) each, in one pass.
+
+        Place `depth` is behind the last block; no block runs that lies behind the last place.
+        mask hides units as in `forward_tokens`, keep drops them as in `forward_visible`.
+        """
+        if keep is not None:
+            self._check_keep(keep, image)
+            rows, columns = self._cells(image)
+            hidden = image.new_ones(len(image), rows * columns).scatter(1, keep, 0.0).bool()
+            mask = hidden.view(-1, rows, columns)
+        elif mask is not None:
+            self._check_mask_token()
+            self._check_mask(mask, image)
+        units, _ = self._embed(image, mask, keep)
+        return self._encode(units, places)
+
+    def attention_logits(
+        self, block: nn.Module, x: Tensor, grid: Grid, keep: Tensor | None = None
+    ) -> Tensor:
+        """Logits of a block's attention before the softmax, (B', heads, N, K) float32.
+
+        Made beside the block, which goes on with its fused kernel; see `MaskUnitAttention.logits`.
+
+        Args:
+            block: one of `blocks`, or what else has their norm1 and attn.
+            x: what goes into it, see `block_inputs`; units tell all, grid and keep nothing more.
+        """
+        return block.attn.logits(block.norm1(x))
+
+    def related(self, block: nn.Module, place: int) -> str:
+        """In words, which tokens `attention_logits` of a block at `place` relate."""
+        side = UNIT >> sum(before.pooled for before in self.blocks[:place])
+        asking = side // 2 if block.attn.pooled else side
+        scope = 'within each' if block.attn.within_units else 'of all of them'
+        return f'{asking}x{asking} queries and {side}x{side} keys a mask unit, {scope}'
 
     def forward_pooled(self, image: Tensor, pool: str = 'mean') -> Tensor:
         """One vector (B, D) per image for a classifier: the mean token, after `fc_norm`."""
@@ -197,7 +241,8 @@ class MIMHiera(MIMBackbone):
     ) -> tuple[Tensor, ...]:
         """Outputs of the blocks `indices` as maps, in one pass; there is no norm to apply."""
         units, grid = self._embed(image)
-        return tuple(self._map(x, grid, image) for x in self._encode(units, indices))
+        places = [i % self.depth + 1 for i in indices]
+        return tuple(self._map(x, grid, image) for x in self._encode(units, places))
 
     def probe_features(
         self, image: Tensor, indices: Sequence[int], pool: str = 'mean'
@@ -233,15 +278,14 @@ class MIMHiera(MIMBackbone):
         units = units if keep is None else take(units, keep)
         return units, (grid[0] // UNIT, grid[1] // UNIT)
 
-    def _encode(self, units: Tensor, indices: Sequence[int]) -> tuple[Tensor, ...]:
-        """Outputs (B, U, m, m, C) of the blocks `indices`."""
-        wanted = [i % self.depth for i in indices]
-        outputs = {}
-        for i, block in enumerate(self.blocks[: max(wanted) + 1]):
+    def _encode(self, units: Tensor, places: Sequence[int]) -> tuple[Tensor, ...]:
+        """Units (B, U, m, m, C) before the blocks `places`; place `depth` is behind the last."""
+        found = {0: units}
+        for i, block in enumerate(self.blocks[: max(places)]):
             units = self._run(block, units)
-            if i in wanted:
-                outputs[i] = units
-        return tuple(outputs[i] for i in wanted)
+            if i + 1 in places:
+                found[i + 1] = units
+        return tuple(found[place] for place in places)
 
     def _map(self, units: Tensor, grid: Grid, image: Tensor) -> Tensor:
         """Units of `grid` as a map, without what covers only padding."""

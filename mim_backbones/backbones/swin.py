@@ -147,6 +147,11 @@ class MIMSwin(MIMBackbone):
         self._freeze()
 
     @property
+    def blocks(self) -> list[SwinBlock]:
+        """Those of all stages, in the order they run."""
+        return [block for stage in self.layers for block in stage.blocks]
+
+    @property
     def bias_windows(self) -> tuple[int, ...]:
         """Windows by stage that V1's tables are made for, or that scale V2's bias (0: as run)."""
         return tuple(stage.blocks[0].attn.window_size for stage in self.layers)
@@ -175,7 +180,7 @@ class MIMSwin(MIMBackbone):
         """
         last = self.depth - 1
         x = self._encode(self._embed(image, mask), [last])[last]
-        return to_map(self._normed(x, len(self.depths) - 1))
+        return self.normed_map(x)
 
     def forward_pooled(self, image: Tensor, pool: str = 'mean') -> Tensor:
         """One vector (B, C) per image for a classifier: the mean of the normed last map.
@@ -200,7 +205,58 @@ class MIMSwin(MIMBackbone):
             maps[last] = self._normed(maps[last], len(self.depths) - 1)
         return tuple(to_map(maps[i]) for i in wanted)
 
+    def block_inputs(
+        self,
+        image: Tensor,
+        places: Sequence[int],
+        mask: Tensor | None = None,
+        keep: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        """What goes into the blocks `places`, maps (B, H, W, C) each, in one pass.
+
+        The first block of a stage takes the merged map; place `depth` is behind the last block. No
+        block runs that lies behind the last place. mask hides tokens as in `forward_tokens`.
+
+        Raises:
+            UserError: see `forward_tokens`; or keep, as no token of a window can be left out.
+        """
+        if keep is not None:
+            raise UserError('MIMSwin: no token of a window can be left out; give a mask')
+        embedded = self._embed(image, mask)
+        maps = {-1: embedded, **self._encode(embedded, [place - 1 for place in places])}
+        return tuple(self._merged(maps[place - 1], place) for place in places)
+
+    def normed_map(self, x: Tensor) -> Tensor:
+        """Output (B, H, W, C) of the last block as a map (B, C, H, W), after its norm."""
+        return to_map(self._normed(x, len(self.depths) - 1))
+
+    def attention_logits(
+        self, block: nn.Module, x: Tensor, grid: Grid, keep: Tensor | None = None
+    ) -> Tensor:
+        """Logits of a block's attention before the softmax, (B * windows, heads, N, N) float32.
+
+        Made beside the block, which goes on with its fused kernel; see `SwinBlock.logits`.
+
+        Args:
+            block: one of `blocks`, or what else has their norm1 and attn.
+            x: the map that goes into it, see `block_inputs`; grid and keep tell nothing more.
+        """
+        return block.logits(x, plan_windows(x.shape[1:3], self.window_size, self.small_maps))
+
+    def related(self, block: nn.Module, place: int) -> str:
+        """In words, which tokens `attention_logits` of a block at `place` relate."""
+        stage = sum(place > self._end(stage) for stage in range(len(self.depths) - 1))
+        rows, columns = self._grids(self.grid)[stage]
+        size, shift = plan_windows((rows, columns), self.window_size, self.small_maps)
+        shift = shift if block.shifted else 0
+        return f'windows of {size}x{size} in a map of {rows}x{columns}, shifted by {shift}'
+
     # ------------------------------------------------------------------ pieces
+
+    def _merged(self, x: Tensor, place: int) -> Tensor:
+        """The output of the block before `place` as what goes in there."""
+        ends = [self._end(stage) + 1 for stage in range(len(self.depths) - 1)]
+        return self.layers[ends.index(place)].downsample(x) if place in ends else x
 
     def _embed(self, image: Tensor, mask: Tensor | None) -> Tensor:
         x = self.patch_embed(image)
@@ -221,15 +277,15 @@ class MIMSwin(MIMBackbone):
         """Run up to the last wanted block; (B, H, W, C) by block index."""
         plans = self._plans((x.shape[1], x.shape[2]))
         maps: dict[int, Tensor] = {}
-        index = 0
+        first, last = 0, max(wanted)
         for stage, plan in zip(self.layers, plans, strict=True):
             mask = stage.shift_mask((x.shape[1], x.shape[2]), plan, x)
-            for block in stage.blocks:
+            for index, block in enumerate(stage.blocks[: last + 1 - first], first):
                 x = self._run(block, x, plan, mask)
                 if index in wanted:
                     maps[index] = x
-                index += 1
-            if index > max(wanted):
+            first += len(stage.blocks)
+            if first > last:
                 break
             x = stage.downsample(x)
         return maps

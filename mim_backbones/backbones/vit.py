@@ -9,7 +9,8 @@ BEiT v2 (2208.06366), MoCo v3 (2104.02057), MAE-Lite (2205.14443), DINOv2 with r
 EVA-02 (2303.11331) and DINOv3 (2508.10104).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -30,6 +31,10 @@ from mim_backbones.backbones.position_tables import fit_vit_tables
 from mim_backbones.registry import MODELS
 
 Grid = tuple[int, int]
+# (number of a block, attention) -> (B, K) int64, the places of the tokens that stay, in the order
+# in which they go on; None: all. attention((R,) int64) is what the block's queries at R places give
+# to all its keys, (B, heads, R, N), without gradient; places count the tokens still there.
+Choose = Callable[[int, Callable[[Tensor], Tensor]], Tensor | None]
 POS_EMBEDS = ('learned', 'sincos', 'sincos-row-first', 'none')
 
 
@@ -73,6 +78,8 @@ class MIMViT(MIMBackbone):
         fc_norm: LayerNorm of the pooled vector in `forward_pooled` (mean pooling; BEiT and MAE
             then leave out the final norm).
         drop_path_rate: rate of the last block; rises linearly from 0.
+        attn_drop_rate: at which queries miss keys in training, in every block without
+            decomposed positions (data2vec).
         window_size: side of the attention windows in tokens, 0 for global attention (ViTDet).
         global_blocks: blocks that stay global when window_size > 0.
         decomposed_rel_pos: ViTDet's decomposed relative positions in every block.
@@ -114,6 +121,7 @@ class MIMViT(MIMBackbone):
         rope: str | Mapping[str, Any] | None = None,
         norm_eps: float = 1e-6,
         drop_path_rate: float = 0.0,
+        attn_drop_rate: float = 0.0,
         window_size: int = 0,
         global_blocks: Sequence[int] = (),
         decomposed_rel_pos: bool = False,
@@ -188,6 +196,7 @@ class MIMViT(MIMBackbone):
                     qk_norm=qk_norm,
                     attn_norm=attn_norm,
                     drop_path=drop_path[i],
+                    attn_drop=attn_drop_rate,
                     layer_scale=layer_scale,
                     norm_eps=norm_eps,
                     rel_pos_bias=RelPosBias(self.grid, self.num_heads, cls_token)
@@ -290,17 +299,76 @@ class MIMViT(MIMBackbone):
         The CLS token comes first, then registers, then patches. mask hides tokens as in
         `forward_tokens`, keep drops them as in `forward_visible`.
         """
+        places = [i % self.depth + 1 for i in indices]
+        return self.block_inputs(image, places, mask, keep)
+
+    def block_inputs(
+        self,
+        image: Tensor,
+        places: Sequence[int],
+        mask: Tensor | None = None,
+        keep: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        """What goes into the blocks `places`, as tokens; place `depth` is behind the last block.
+
+        No block runs that lies behind the last place. mask, keep: see `block_tokens`.
+        """
         x, grid = self._embed(image, mask, keep)
         bias = self.relative_bias(grid) if keep is None else None
         whole, window = self._rotations(grid, x.device, keep)
-        wanted = [i % self.depth for i in indices]
-        outputs = {}
-        for i, block in enumerate(self.blocks[: max(wanted) + 1]):
+        found = {0: x}
+        for i, block in enumerate(self.blocks[: max(places)]):
             rope = window if block.window_size else whole
             x = self._run(block, x, grid if keep is None else None, bias, rope)
-            if i in wanted:
-                outputs[i] = x
-        return tuple(outputs[i] for i in wanted)
+            if i + 1 in places:
+                found[i + 1] = x
+        return tuple(found[place] for place in places)
+
+    def mlp_branches(self, image: Tensor, indices: Sequence[int]) -> tuple[Tensor, ...]:
+        """What the MLPs of the blocks `indices` add to the tokens (B, prefix + N, D), in one pass.
+
+        After their layer scale, without drop path: targets of data2vec.
+        """
+        places = [i % self.depth for i in indices]
+        x, grid = self._embed(image, None)
+        bias = self.relative_bias(grid)
+        whole, window = self._rotations(grid, x.device, None)
+        found = {}
+        for i, block in enumerate(self.blocks[: max(places) + 1]):
+            x = block.attended(x, grid, bias, window if block.window_size else whole)
+            found[i] = block.mlp_branch(x)
+            x = x + block.drop_path(found[i])
+        return tuple(found[place] for place in places)
+
+    def attention_logits(
+        self, block: nn.Module, x: Tensor, grid: Grid, keep: Tensor | None = None
+    ) -> Tensor:
+        """Logits of a block's attention before the softmax, (B, heads, N, N) float32, CLS first.
+
+        Made beside the block, which goes on with its fused kernel.
+
+        Args:
+            block: one of `blocks`, or what else has their norm1 and attn.
+            x: what goes into it (B, N, D), see `block_inputs`.
+            grid: (H, W) of the image's patches; of which keep (B, V) are there, if given.
+
+        Raises:
+            ValueError: a block with windows or decomposed positions, which has no one such map.
+        """
+        if block.window_size or block.attn.decomposed_grid is not None:
+            raise ValueError(
+                'MIMViT.attention_logits: windows and decomposed positions have no logits of all '
+                'pairs of tokens; build with window_size=0, decomposed_rel_pos=False'
+            )
+        tables = (self.rel_pos_bias, block.rel_pos_bias) if keep is None else ()
+        biases = [table(grid) for table in tables if table is not None]
+        bias = torch.stack(biases).sum(0) if biases else None
+        rope, _ = self._rotations(grid, x.device, keep)
+        return block.attn.logits(block.norm1(x), bias, rope)
+
+    def related(self, block: nn.Module, place: int) -> str:
+        """In words, which tokens `attention_logits` of a block at `place` relate."""
+        return f'all patches, with {self.num_prefix} tokens beside'
 
     def embed_patches(self, image: Tensor) -> Tensor:
         """Patch tokens with their absolute positions, no CLS: (B, N, D), raster order."""
@@ -308,7 +376,7 @@ class MIMViT(MIMBackbone):
         grid = (x.shape[-2], x.shape[-1])
         return x.flatten(2).transpose(1, 2) + self._positions(grid)[:, self.num_cls :]
 
-    def encode(self, tokens: Tensor, grids: Sequence[Grid]) -> Tensor:
+    def encode(self, tokens: Tensor, grids: Sequence[Grid], choose: Choose | None = None) -> Tensor:
         """Patch tokens of several images (B, N, D) together through all blocks and final norm.
 
         Every token sees every other, of all images (one-stream tracking). A relative bias holds
@@ -316,6 +384,8 @@ class MIMViT(MIMBackbone):
 
         Args:
             grids: (H, W) of each image's patches, in the order of the tokens.
+            choose: which tokens go on to a block's MLP and the blocks behind it, see `Choose`.
+                The others come out as zeros.
 
         Raises:
             ValueError: the backbone was made with windows or decomposed positions.
@@ -327,12 +397,27 @@ class MIMViT(MIMBackbone):
             )
         shared = None if self.rel_pos_bias is None else self.rel_pos_bias.joined(grids)
         rope = None if self.rope is None else self.rope(grids, tokens.device)
-        tokens = self.norm_pre(tokens)
-        for block in self.blocks:
+        x, places = self.norm_pre(tokens), None
+        for number, block in enumerate(self.blocks):
             own = block.rel_pos_bias
             bias = shared if own is None else own.joined(grids)
-            tokens = self._run(block, tokens, None, bias, rope)
-        return self.norm(tokens)
+            if bias is not None and places is not None:
+                bias = bias[:, places[:, :, None], places[:, None]].transpose(0, 1)
+            turns = rope if rope is None or places is None else rope.of(places)
+            kept = None
+            if choose is not None:
+                normed, attn = block.norm1(x).detach(), block.attn
+                kept = choose(number, partial(attn.weights, normed, bias=bias, rope=turns))
+            if kept is None:
+                x = self._run(block, x, None, bias, turns)
+                continue
+            x = take(block.attended(x, None, bias, turns), kept)
+            x = x + block.drop_path(block.mlp_branch(x))
+            places = kept if places is None else take(places, kept)
+        x = self.norm(x)
+        if places is None:
+            return x
+        return torch.zeros_like(tokens, dtype=x.dtype).scatter(1, places[..., None].expand_as(x), x)
 
     def relative_bias(self, grid: Grid) -> Tensor | None:
         """The shared bias (heads, N, N) that every block adds, CLS first; None without one."""

@@ -18,7 +18,7 @@ def test_maps(golden, field, same) -> None:
     stages = config['stages']
     backbone = MIMHiera(
         {'embed_dim': config['embed_dim'], 'depths': stages, 'num_heads': config['num_heads']},
-        img_size=config['input_size'][0],
+        img_size=tuple(config['input_size']),
         q_pool=int(field.removeprefix('features_q')),
         out_indices=range(len(stages)),
     ).eval()

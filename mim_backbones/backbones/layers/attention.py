@@ -9,6 +9,8 @@ Position enters in three ways, none of which keeps a score tensor of our own at 
   tensor per head even at 64 x 64 tokens.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -32,6 +34,7 @@ class Attention(nn.Module):
         qk_norm: a LayerNorm over the channels of each head's query and key.
         out_norm: a LayerNorm over the joined heads, before the projection (EVA-CLIP).
         norm_eps: of both.
+        drop: rate at which a query misses a key while it is trained (data2vec).
 
     Raises:
         ValueError: num_heads does not divide dim.
@@ -46,6 +49,7 @@ class Attention(nn.Module):
         qk_norm: bool = False,
         out_norm: bool = False,
         norm_eps: float = 1e-6,
+        drop: float = 0.0,
     ) -> None:
         super().__init__()
         if dim % num_heads:
@@ -57,6 +61,7 @@ class Attention(nn.Module):
             self.q_bias = nn.Parameter(torch.zeros(dim))
             self.v_bias = nn.Parameter(torch.zeros(dim))
         self.qkv_bias = qkv_bias
+        self.drop = drop
         self.q_norm, self.k_norm = (
             nn.LayerNorm(dim // num_heads, eps=norm_eps) if qk_norm else nn.Identity()
             for _ in range(2)
@@ -82,23 +87,79 @@ class Attention(nn.Module):
         rope: what turns queries and keys; tokens before those it is made for stay.
         """
         batch, length, dim = x.shape
-        q, k, v = self._qkv(x).reshape(batch, length, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
-        q, k = self.q_norm(q), self.k_norm(k)
-        if rope is not None:
-            q, k = rope(q), rope(k)
+        q, k, v = self._heads(self._qkv(x), rope)
         if self.decomposed_grid is not None:
             assert grid is not None and bias is None
             out = decomposed_attention(q, k, v, self.rel_pos_h, self.rel_pos_w, grid)
         else:
             mask = None if bias is None else bias.to(q.dtype).expand(batch, -1, -1, -1)
-            out = attend(q, k, v, mask)
+            out = attend(q, k, v, mask, drop=self.drop if self.training else 0.0)
         return self.proj(self.norm(out.transpose(1, 2).reshape(batch, length, dim)))
 
-    def _qkv(self, x: Tensor) -> Tensor:
-        if self.qkv_bias != 'qv':
+    def logits(self, x: Tensor, bias: Tensor | None = None, rope: Rotation | None = None) -> Tensor:
+        """What the softmax of `forward` is of: (B, heads, N, N), in float32 under any autocast.
+
+        x, bias, rope: see `forward`. Values are not made.
+        """
+        q, k = self._heads(self._qkv(x, parts=2), rope)
+        with torch.autocast(x.device.type, enabled=False):
+            scores = (q.float() * self.scale) @ k.float().transpose(-2, -1)
+            return scores if bias is None else scores + bias.float()
+
+    @torch.no_grad()
+    def weights(
+        self,
+        x: Tensor,
+        queries: Tensor,
+        bias: Tensor | None = None,
+        rope: Rotation | None = None,
+    ) -> Tensor:
+        """What some queries give to every key, after the softmax: (B, heads, R, N), float32.
+
+        x, bias, rope: see `forward`. queries: (R,) int64, any device, their places in x.
+        """
+        q, k = self._heads(self._qkv(x, parts=2), rope)
+        with torch.autocast(x.device.type, enabled=False):
+            scores = (q[:, :, queries].float() * self.scale) @ k.float().transpose(-2, -1)
+            if bias is not None:
+                scores = scores + bias[..., queries, :].float()
+            return scores.softmax(-1)
+
+    def relations(self, x: Tensor, pairs: Sequence[str], heads: int | None = None) -> list[Tensor]:
+        """Logits of all pairs of tokens, (B, heads, N, N) each, in float32 under any autocast.
+
+        Args:
+            x: as of `forward`; positions are those in it, and no head's own norm enters.
+            pairs: which of queries, keys and values are multiplied: 'qk' is `logits`, 'vv' values
+                with values.
+            heads: how many the channels are cut into, each scaled by its own width; default: as
+                the attention cuts them.
+        """
+        cut = self._qkv(x).unflatten(2, (3, heads or self.num_heads, -1))
+        with torch.autocast(x.device.type, enabled=False):
+            q, k, v = cut.float().permute(2, 0, 3, 1, 4)  # (B, heads, N, d) each
+            parts, scale = {'q': q, 'k': k, 'v': v}, q.shape[-1] ** -0.5
+            return [(parts[pair[0]] * scale) @ parts[pair[1]].transpose(-2, -1) for pair in pairs]
+
+    def _heads(self, qkv: Tensor, rope: Rotation | None) -> list[Tensor]:
+        """Queries, keys and what follows, (B, heads, N, d) each; the first two normed, turned."""
+        # Taken apart before heads and tokens change places: the gradients then join as one matrix
+        # without another copy.
+        head_dim = self.qkv.in_features // self.num_heads
+        parts = qkv.unflatten(2, (-1, self.num_heads, head_dim)).unbind(2)
+        q, k, *rest = (part.transpose(1, 2) for part in parts)
+        q, k = self.q_norm(q), self.k_norm(k)
+        return [q, k, *rest] if rope is None else [rope(q), rope(k), *rest]
+
+    def _qkv(self, x: Tensor, parts: int = 3) -> Tensor:
+        """The first `parts` of queries, keys and values, one beside the other."""
+        if self.qkv_bias != 'qv' and parts == 3:
             return self.qkv(x)
-        bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
-        return F.linear(x, self.qkv.weight, bias)
+        bias: Tensor | None = self.qkv.bias
+        if self.qkv_bias == 'qv':
+            bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
+        end = parts * self.qkv.in_features
+        return F.linear(x, self.qkv.weight[:end], None if bias is None else bias[:end])
 
 
 # Up to this many tokens a bf16 score tensor costs a CPU less than its fused kernel does.
@@ -106,11 +167,16 @@ SHORT = 512
 
 
 def attend(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float | None = None
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None,
+    scale: float | None = None,
+    drop: float = 0.0,
 ) -> Tensor:
     """softmax(q k^T * scale + mask) v; q, k, v (B, heads, N, d), mask additive or None.
 
-    scale: 1 / sqrt(d) if not given.
+    scale: 1 / sqrt(d) if not given. drop: rate of what the softmax gives.
 
     On a CPU torch's fused kernel is two to ten times slower in bf16 than the plain products for a
     few hundred tokens, and it gives a mask no gradient: with a learned bias torch takes plain
@@ -124,8 +190,8 @@ def attend(
         scores = (q * (q.shape[-1] ** -0.5 if scale is None else scale)) @ k.transpose(-2, -1)
         if mask is not None:
             scores += mask
-        return scores.softmax(-1).to(v.dtype) @ v
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
+        return F.dropout(scores.softmax(-1), drop).to(v.dtype) @ v
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=drop, scale=scale)
 
 
 def decomposed_attention(

@@ -6,6 +6,7 @@ import torch
 import torch.nn as nn
 from timm.layers import DropPath
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint as recompute
 
 from mim_backbones.backbones.layers.attention import Attention
 from mim_backbones.backbones.layers.mlp import make_mlp
@@ -21,7 +22,7 @@ class Block(nn.Module):
 
     Args:
         mlp, act, mlp_norm: see `layers.mlp`.
-        qk_norm, attn_norm: `qk_norm` and `out_norm` of `Attention`.
+        qk_norm, attn_norm, attn_drop: `qk_norm`, `out_norm` and `drop` of `Attention`.
         layer_scale: start value of gamma_1 and gamma_2; None leaves them out.
         rel_pos_bias: a table of this block's own, or None.
         window_size: side of the attention windows in tokens; 0 attends globally.
@@ -40,6 +41,7 @@ class Block(nn.Module):
         qk_norm: bool = False,
         attn_norm: bool = False,
         drop_path: float = 0.0,
+        attn_drop: float = 0.0,
         layer_scale: float | None = None,
         norm_eps: float = 1e-6,
         rel_pos_bias: RelPosBias | None = None,
@@ -50,7 +52,7 @@ class Block(nn.Module):
         self.window_size = window_size
         self.norm1 = nn.LayerNorm(dim, eps=norm_eps)
         self.attn = Attention(
-            dim, num_heads, qkv_bias, decomposed_grid, qk_norm, attn_norm, norm_eps
+            dim, num_heads, qkv_bias, decomposed_grid, qk_norm, attn_norm, norm_eps, attn_drop
         )
         self.rel_pos_bias = rel_pos_bias
         self.norm2 = nn.LayerNorm(dim, eps=norm_eps)
@@ -74,11 +76,23 @@ class Block(nn.Module):
         rope: of the tokens this block attends over, those of a window where it has windows.
         grid is None for tokens that form no grid (two images joined, visible tokens only).
         """
+        x = self.attended(x, grid, bias, rope)
+        return x + self.drop_path(self.mlp_branch(x))
+
+    def attended(
+        self, x: Tensor, grid: Grid | None, bias: Tensor | None, rope: Rotation | None
+    ) -> Tensor:
+        """The first half of the block; arguments as of all of it."""
         if self.rel_pos_bias is not None and grid is not None:
             own = self.rel_pos_bias(grid)
             bias = own if bias is None else bias + own
-        x = x + self.drop_path(scaled(self._attend(self.norm1(x), grid, bias, rope), self.gamma_1))
-        return x + self.drop_path(scaled(self.mlp(self.norm2(x)), self.gamma_2))
+        return x + self.drop_path(
+            scaled(self._attend(self.norm1(x), grid, bias, rope), self.gamma_1)
+        )
+
+    def mlp_branch(self, x: Tensor) -> Tensor:
+        """What the second half adds to its input x."""
+        return scaled(self.mlp(self.norm2(x)), self.gamma_2)
 
     def _attend(
         self, x: Tensor, grid: Grid | None, bias: Tensor | None, rope: Rotation | None
@@ -95,6 +109,13 @@ class Block(nn.Module):
 def scaled(branch: Tensor, gamma: Tensor | None) -> Tensor:
     """The residual branch times its layer scale (D,), if there is one."""
     return branch if gamma is None else gamma * branch
+
+
+def run_block(block: nn.Module, recomputed: bool, x: Tensor, *context: Any) -> Tensor:
+    """block(x, *context), whose inner values are kept for the backward pass or computed again."""
+    if recomputed and x.requires_grad:
+        return recompute(block, x, *context, use_reentrant=False)
+    return block(x, *context)
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ order inside of each. Dropping hidden units, attention inside of a unit and pool
 then plain indexing.
 """
 
+import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from timm.layers import DropPath
@@ -44,6 +45,20 @@ class MaskUnitAttention(nn.Module):
         heads = self._heads
         attended = F.scaled_dot_product_attention(heads(q), heads(k), heads(v))
         return self.proj(attended.transpose(1, 2).reshape(q.shape))
+
+    def logits(self, x: Tensor) -> Tensor:
+        """What the softmax of `forward` is of: (B', heads, N, K), in float32 under any autocast.
+
+        N queries, fewer where they are pooled, of K keys; where attention stays within units, these
+        lie beside the images: B' = B * U. Values are not made.
+        """
+        end = self.qkv.out_features // 3 * 2
+        q, k = F.linear(x, self.qkv.weight[:end], self.qkv.bias[:end]).chunk(2, dim=-1)
+        if self.pooled:
+            q = pool_units(q)
+        q, k = self._heads(q), self._heads(k)
+        with torch.autocast(x.device.type, enabled=False):
+            return (q.float() * q.shape[-1] ** -0.5) @ k.float().transpose(-2, -1)
 
     def _heads(self, x: Tensor) -> Tensor:
         """(B, U, m, m, D) -> (B', heads, N, d), B' = B * U when attention stays within units."""

@@ -56,17 +56,30 @@ class SwinBlock(nn.Module):
         x = x + self.drop_path(self.norm1(self._attend(x, plan, mask)))
         return x + self.drop_path(self.norm2(self.mlp(x)))
 
+    def logits(self, x: Tensor, plan: WindowPlan) -> Tensor:
+        """Logits of the attention, (B * windows, heads, N, N) float32; x as in `forward`.
+
+        Tokens that a shift brings together from opposite borders are related as any.
+        """
+        x, shift = self._laid_out(self.norm1(x) if self.norm_first else x, plan)
+        return self.attn.window_logits(x.roll((-shift, -shift), (1, 2)), plan.size)
+
     def _attend(self, x: Tensor, plan: WindowPlan, mask: Tensor | None) -> Tensor:
+        height, width = x.shape[1:3]
+        x, shift = self._laid_out(x, plan)
+        if not shift:
+            return self.attn(x, plan.size, None)[:, :height, :width]
+        x = x.roll((-shift, -shift), (1, 2))
+        x = self.attn(x, plan.size, mask)
+        return x.roll((shift, shift), (1, 2))[:, :height, :width]
+
+    def _laid_out(self, x: Tensor, plan: WindowPlan) -> tuple[Tensor, int]:
+        """A map filled up to whole windows, and by how much this block shifts it."""
         grid = (x.shape[1], x.shape[2])
         padded = padded_grid(grid, plan.size)
         if padded != grid:
             x = F.pad(x, (0, 0, 0, padded[1] - grid[1], 0, padded[0] - grid[0]))
-        shift = plan.shift if self.shifted else 0
-        if not shift:
-            return self.attn(x, plan.size, None)[:, : grid[0], : grid[1]]
-        x = x.roll((-shift, -shift), (1, 2))
-        x = self.attn(x, plan.size, mask)
-        return x.roll((shift, shift), (1, 2))[:, : grid[0], : grid[1]]
+        return x, plan.shift if self.shifted else 0
 
 
 class SwinStage(nn.Module):

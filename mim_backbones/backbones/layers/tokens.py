@@ -30,25 +30,64 @@ def pool_tokens(tokens: Tensor, num_prefix: int, pool: str) -> Tensor:
     return {'cls': cls, 'mean': mean}.get(pool, torch.cat([cls, mean], dim=1))
 
 
-def visible_indices(mask: Tensor) -> Tensor:
-    """Places of the visible cells, (B, V) int64 in raster order.
+def split_places(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Places of the visible cells (B, V) and of the hidden ones (B, M), int64 in raster order.
 
     mask: (B, H, W) bool, True = hidden.
+
+    A graph of `torch.compile` is made for the number that its first batch hides: nothing waits for
+    the device to tell it again, and a batch that hides another ends the run.
 
     Raises:
         UserError: the images hide different numbers of cells.
     """
     hidden = mask.flatten(1)
-    counts = hidden.sum(1)
-    fewest, most = int(counts.min()), int(counts.max())
+    count = hidden_cells(mask)
+    if torch.compiler.is_compiling():
+        torch._assert_async(
+            (hidden.sum(1) == count).all(),
+            'a mask hides another number of cells than the first batch, which the compiled step '
+            'is made for: give the masker exact=True, or leave --compile out',
+        )
+    visible = hidden.shape[1] - count
+    # A stable sort of False before True keeps the raster order.
+    order = hidden.to(torch.uint8).argsort(dim=1, stable=True)
+    return order[:, :visible], order[:, visible:]
+
+
+@torch.compiler.assume_constant_result
+def hidden_cells(mask: Tensor) -> int:
+    """How many cells each image hides; see `split_places`."""
+    counts = mask.flatten(1).sum(1)
+    fewest, most = torch.stack([counts.min(), counts.max()]).tolist()
     if fewest != most:
         raise UserError(
             f'the images of a batch hide from {fewest} to {most} cells, and a method that encodes '
             'visible tokens only wants equally many: give the masker exact=True'
         )
-    # A stable sort of False before True keeps the raster order.
-    order = hidden.to(torch.uint8).argsort(dim=1, stable=True)
-    return order[:, : hidden.shape[1] - most]
+    return most
+
+
+def visible_indices(mask: Tensor) -> Tensor:
+    """Places of the visible cells alone, see `split_places`."""
+    return split_places(mask)[0]
+
+
+def places_in_units(units: Tensor, grid: Grid, side: int) -> Tensor:
+    """Raster places, on `grid`, of the tokens that square units hold.
+
+    Args:
+        units: (B, U) int64, raster places on the grid of units.
+        grid: (H, W) of the tokens, multiples of side.
+        side: tokens along a unit's side; of 1, units are tokens.
+
+    Returns:
+        (B, U * side * side), unit by unit, in raster order inside of each.
+    """
+    columns = grid[1] // side
+    inside = torch.arange(side, device=units.device)
+    rows = (units // columns * side)[..., None, None] + inside[:, None]
+    return (rows * grid[1] + (units % columns * side)[..., None, None] + inside).flatten(1)
 
 
 def take(tokens: Tensor, keep: Tensor) -> Tensor:

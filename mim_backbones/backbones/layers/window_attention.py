@@ -54,17 +54,35 @@ class WindowAttention(Attention):
     ) -> Tensor:
         """x (B, H, W, C), H and W multiples of `size`; mask (windows, N, N) -> (B, H, W, C)."""
         batch, height, width, dim = x.shape
-        cells = (batch, height // size, size, width // size, size)
-        qkv = self._qkv(x).view(*cells, 3, self.num_heads, -1).permute(5, 0, 1, 3, 6, 2, 4, 7)
-        # (3, B, rows, columns, heads, size, size, d) -> (3, B, windows, heads, N, d)
-        q, k, v = qkv.flatten(5, 6).flatten(2, 3)
+        q, k, v = self._windows(x, size, 3)
         bias = self.bias(size)
         joined = (0, 1) if mask is None else (1, 2)
         if mask is not None:
             bias = (mask[:, None] + bias).flatten(0, 1)
         out = self.attend(q.flatten(*joined), k.flatten(*joined), v.flatten(*joined), bias)
-        out = out.view(batch, cells[1], cells[3], self.num_heads, size, size, -1)
+        out = out.view(batch, height // size, width // size, self.num_heads, size, size, -1)
         return self.proj(out.permute(0, 1, 4, 2, 5, 3, 6).reshape(batch, height, width, dim))
+
+    def window_logits(self, x: Tensor, size: int) -> Tensor:
+        """What the softmax of `forward` is of, but for its mask: (B * windows, heads, N, N).
+
+        With the bias, in float32 under any autocast; x, size: see `forward`. Values are not made.
+        """
+        q, k = (part.flatten(0, 1) for part in self._windows(x, size, 2))
+        with torch.autocast(x.device.type, enabled=False):
+            return self.products(q.float(), k.float()) + self.bias(size).float()
+
+    def products(self, q: Tensor, k: Tensor) -> Tensor:
+        """q, k (B, heads, N, d) -> (B, heads, N, N), scaled."""
+        return (q * self.scale) @ k.transpose(-2, -1)
+
+    def _windows(self, x: Tensor, size: int, parts: int) -> Tensor:
+        """The first `parts` of queries, keys, values, (B, windows, heads, N, d) each."""
+        batch, height, width, _ = x.shape
+        cells = (batch, height // size, size, width // size, size)
+        qkv = self._qkv(x, parts).view(*cells, parts, self.num_heads, -1)
+        # (parts, B, rows, columns, heads, size, size, d)
+        return qkv.permute(5, 0, 1, 3, 6, 2, 4, 7).flatten(5, 6).flatten(2, 3)
 
 
 class CosineWindowAttention(WindowAttention):
@@ -97,10 +115,16 @@ class CosineWindowAttention(WindowAttention):
         return 16 * offset_bias(table, (size, size)).sigmoid()
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-        scale = self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp()
+        scale = self._scale()
         # With a shift mask the heads of all windows lie on one axis, window by window.
         scale = scale.repeat(q.shape[1] // self.num_heads, 1, 1)
         q = (F.normalize(q, dim=-1) * scale).to(v.dtype)
         k = F.normalize(k, dim=-1).to(v.dtype)
         mask = mask.to(v.dtype).expand(len(q), -1, -1, -1)
         return attend(q, k, v, mask, scale=1.0)
+
+    def products(self, q: Tensor, k: Tensor) -> Tensor:
+        return (F.normalize(q, dim=-1) * self._scale()) @ F.normalize(k, dim=-1).transpose(-2, -1)
+
+    def _scale(self) -> Tensor:
+        return self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp()

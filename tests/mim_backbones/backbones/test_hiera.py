@@ -187,3 +187,55 @@ def test_wrong_options_say_what_is_known(options: dict, message: str) -> None:
 def test_a_pool_it_cannot_do() -> None:
     with pytest.raises(ValueError, match='no CLS token'):
         make().forward_pooled(torch.randn(1, 3, 64, 64), 'cls')
+
+
+@pytest.mark.parametrize('q_pool', [2, 3])
+def test_the_last_map_has_the_channels_that_heads_are_told(q_pool: int) -> None:
+    """They double from stage to stage, whether a stage pools or not."""
+    backbone = make(q_pool=q_pool)
+    assert backbone.forward_tokens(torch.rand(1, 3, 64, 64)).shape[1] == backbone.last_dim == 128
+
+
+def test_logits_are_what_the_softmax_is_of() -> None:
+    """Their softmax over the values is what the fused attention gives, pooled or within units."""
+    backbone, image = make(q_pool=2).eval(), torch.randn(2, 3, 64, 64)
+    keep = torch.tensor([[3, 1], [0, 2]])
+    places = range(backbone.depth)
+    for place, x in zip(places, backbone.block_inputs(image, places, keep=keep), strict=True):
+        block = backbone.blocks[place]
+        logits = backbone.attention_logits(block, x, (2, 2), keep)
+        normed = block.norm1(x)
+        v = block.attn._heads(block.attn.qkv(normed).chunk(3, dim=-1)[2])
+        expected = block.attn(normed)
+        out = (logits.softmax(-1) @ v).transpose(1, 2).reshape(expected.shape)
+        torch.testing.assert_close(block.attn.proj(out), expected, atol=1e-5, rtol=1e-5)
+    # Two units of 2 x 2 tokens, each with all; units by themselves in the first stage.
+    assert logits.shape == (2, 8, 8, 8)
+    first = backbone.attention_logits(backbone.blocks[0], backbone.block_inputs(
+        image, (0,), keep=keep)[0], (2, 2), keep)  # fmt: skip
+    assert first.shape == (2 * 2, 1, 64, 64)
+    with torch.autocast('cpu', torch.bfloat16):
+        assert backbone.attention_logits(block, x, (2, 2), keep).dtype == torch.float32
+
+
+def test_places_are_before_the_blocks_and_behind_the_last() -> None:
+    backbone, image = make().eval(), torch.randn(1, 3, 64, 64)
+    mask = torch.tensor([[[True, False], [True, False]]])
+    places = backbone.block_inputs(image, range(backbone.depth + 1), mask)
+    for block, before, after in zip(backbone.blocks, places, places[1:], strict=False):
+        assert torch.equal(block(before), after)
+    maps = places[-1][:, :, 0, 0].transpose(1, 2).unflatten(2, (2, 2))
+    assert torch.equal(maps, backbone.forward_tokens(image, mask))
+
+
+def test_what_its_logits_relate_in_words() -> None:
+    backbone = make(q_pool=2)
+    said = [backbone.related(block, place) for place, block in enumerate(backbone.blocks)]
+    assert said == [
+        '8x8 queries and 8x8 keys a mask unit, within each',
+        '4x4 queries and 8x8 keys a mask unit, within each',
+        '4x4 queries and 4x4 keys a mask unit, within each',
+        '2x2 queries and 4x4 keys a mask unit, within each',
+        '2x2 queries and 2x2 keys a mask unit, of all of them',
+        '2x2 queries and 2x2 keys a mask unit, of all of them',
+    ]

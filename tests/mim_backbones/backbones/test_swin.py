@@ -5,6 +5,11 @@ import torch
 from torch import Tensor
 
 from mim_backbones.backbones.archs import SWIN
+from mim_backbones.backbones.layers.windows import (
+    plan_windows,
+    window_partition,
+    window_unpartition,
+)
 from mim_backbones.backbones.swin import MIMSwin
 from mim_backbones.errors import UserError
 
@@ -342,3 +347,75 @@ def test_compiles_without_graph_breaks(variant: str) -> None:
         torch.randn(1, 3, 64, 64), some_mask(16)[:1]
     )
     assert explanation.graph_break_count == 0
+
+
+# ---------------------------------------------------------------------- inside the blocks
+
+
+@pytest.mark.parametrize('version', [1, 2])
+def test_logits_are_what_the_softmax_is_of(version: int) -> None:
+    """With the mask of shifted windows, their softmax over the values is what a block attends."""
+    backbone = make(version=version).eval()
+    randomise(backbone)
+    places = range(backbone.depth)
+    maps = backbone.block_inputs(torch.randn(2, 3, 64, 64), places, some_mask(16))
+    blocks = [(stage, block) for stage in backbone.layers for block in stage.blocks]
+    shifted = 0
+    for (stage, block), x in zip(blocks, maps, strict=True):
+        grid = (x.shape[1], x.shape[2])
+        plan = plan_windows(grid, WINDOW, backbone.small_maps)
+        mask = stage.shift_mask(grid, plan, x) if block.shifted else None
+        logits = backbone.attention_logits(block, x, (16, 16))
+        shift = plan.shift if block.shifted else 0
+        shifted += bool(shift)
+        seen = block.norm1(x) if version == 1 else x
+        windows, padded = window_partition(seen.roll((-shift, -shift), (1, 2)), plan.size)
+        assert logits.shape == (len(windows), block.attn.num_heads, *[plan.size**2] * 2)
+        v = block.attn._qkv(windows).chunk(3, dim=-1)[2]
+        v = v.unflatten(-1, (block.attn.num_heads, -1)).transpose(1, 2)
+        if mask is not None:
+            logits = logits + mask.repeat(len(x), 1, 1)[:, None]
+        out = block.attn.proj((logits.softmax(-1) @ v).transpose(1, 2).flatten(2))
+        found = window_unpartition(out, plan.size, padded, grid).roll((shift, shift), (1, 2))
+        expected = block._attend(seen, plan, mask)
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    assert shifted > 0
+    with torch.autocast('cpu', torch.bfloat16):
+        assert backbone.attention_logits(block, x, (16, 16)).dtype == torch.float32
+
+
+def test_places_are_before_the_blocks_merged_where_a_stage_begins() -> None:
+    backbone, image, mask = make().eval(), torch.randn(2, 3, 64, 64), some_mask(16)
+    places = (0, 1, 2, 4, 9, backbone.depth)
+    maps = backbone.block_inputs(image, places, mask)
+    assert [tuple(x.shape[1:]) for x in maps] == [
+        (16, 16, 16), (16, 16, 16), (8, 8, 32), (4, 4, 64), (2, 2, 128), (2, 2, 128),
+    ]  # fmt: skip
+    last = backbone.norm(maps[-1]).permute(0, 3, 1, 2)
+    assert torch.equal(last, backbone.forward_tokens(image, mask))
+    first, second = backbone.intermediates(image, (0, 1))
+    assert torch.equal(backbone.block_inputs(image, (1,))[0].permute(0, 3, 1, 2), first)
+    merged = backbone.layers[0].downsample(second.permute(0, 2, 3, 1))
+    assert torch.equal(backbone.block_inputs(image, (2,))[0], merged)
+
+
+def test_no_block_runs_behind_the_last_place() -> None:
+    backbone, run = make().eval(), []
+    for number, block in enumerate(backbone.blocks):
+        block.register_forward_hook(lambda *_, number=number: run.append(number))
+    backbone.block_inputs(torch.randn(1, 3, 64, 64), (0, 3))
+    assert run == [0, 1, 2]
+    with pytest.raises(UserError, match='no token of a window can be left out; give a mask'):
+        backbone.block_inputs(torch.randn(1, 3, 64, 64), (0,), keep=torch.zeros(1, 1).long())
+
+
+def test_what_its_logits_relate_in_words() -> None:
+    backbone = make()
+    said = [backbone.related(block, place) for place, block in enumerate(backbone.blocks)]
+    assert said[:3] == [
+        'windows of 4x4 in a map of 16x16, shifted by 0',
+        'windows of 4x4 in a map of 16x16, shifted by 2',
+        'windows of 4x4 in a map of 8x8, shifted by 0',
+    ]
+    assert said[-1] == 'windows of 2x2 in a map of 2x2, shifted by 0'
+    assert backbone.related(backbone.blocks[-1], backbone.depth) == said[-1]

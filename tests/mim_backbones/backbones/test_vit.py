@@ -303,3 +303,51 @@ def test_the_final_norm_on_every_map() -> None:
     assert torch.equal(end, same)
     normed = each.norm(bare.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
     torch.testing.assert_close(first, normed)
+
+
+# ---------------------------------------------------------------------- inside the blocks
+
+GLOBAL = {name: options for name, options in VARIANTS.items() if 'window_size' not in options}
+
+
+@pytest.mark.parametrize('variant', GLOBAL)
+@pytest.mark.parametrize('some', [False, True])
+def test_logits_are_what_the_softmax_is_of(variant: str, some: bool) -> None:
+    """Their softmax over the values is what the fused attention gives."""
+    backbone = make(**GLOBAL[variant]).eval()
+    if some and variant in ('simmim', 'beit'):
+        return  # relative positions have no place without a grid
+    for table in (p for n, p in backbone.named_parameters() if 'relative_position' in n):
+        torch.nn.init.normal_(table)
+    keep = torch.rand(2, 20).argsort(1)[:, :6] if some else None
+    image, grid = torch.randn(2, 3, 40, 32), (5, 4)
+    places = range(backbone.depth)
+    for place, x in zip(places, backbone.block_inputs(image, places, keep=keep), strict=True):
+        block = backbone.blocks[place]
+        logits = backbone.attention_logits(block, x, grid, keep)
+        normed = block.norm1(x)
+        v = block.attn._qkv(normed).chunk(3, dim=-1)[2].unflatten(-1, (2, -1)).transpose(1, 2)
+        out = (logits.softmax(-1) @ v).transpose(1, 2).flatten(2)
+        bias = backbone.relative_bias(grid) if keep is None else None
+        if block.rel_pos_bias is not None:
+            bias = block.rel_pos_bias(grid)
+        rope, _ = backbone._rotations(grid, x.device, keep)
+        expected = block.attn(normed, bias, grid, rope)
+        found = block.attn.proj(block.attn.norm(out))
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_places_are_before_the_blocks_and_behind_the_last() -> None:
+    backbone = make().eval()
+    image = torch.randn(1, 3, 32, 32)
+    outputs = backbone.block_tokens(image, (0, 1, 2))
+    places = backbone.block_inputs(image, (0, 1, 2, 3))
+    for place, output in zip(places[1:], outputs, strict=True):
+        assert torch.equal(place, output)
+    torch.testing.assert_close(places[0][:, 1:], backbone.embed_patches(image))
+
+
+def test_windows_have_no_logits_of_all_pairs() -> None:
+    backbone = make(**VARIANTS['vitdet'])
+    with pytest.raises(ValueError, match='attention_logits: windows and decomposed positions'):
+        backbone.attention_logits(backbone.blocks[0], torch.zeros(1, 16, 32), (4, 4))
