@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -177,7 +177,7 @@ def _value(where: str, file: Path, key: str, value: Any, kind: Any) -> Any:
     Raises:
         UserError: a value of another kind than the section's: "no" in quotes is a text, and true.
     """
-    if kind is Path:
+    if Path in (kind, *get_args(kind)):
         if not isinstance(value, str | int | float) or isinstance(value, bool):
             raise UserError(f'{where}: {key} must be a path, not {reprlib.repr(value)}')
         return (file.parent / _expand(str(value), file)).resolve()

@@ -9,6 +9,7 @@ from mmengine.registry import MODEL_WRAPPERS as ROOT_MODEL_WRAPPERS
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as ROOT_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import OPTIM_WRAPPERS as ROOT_OPTIM_WRAPPERS
+from mmengine.registry import OPTIMIZERS as ROOT_OPTIMIZERS
 from mmengine.registry import PARAM_SCHEDULERS as ROOT_PARAM_SCHEDULERS
 from mmengine.registry import WEIGHT_INITIALIZERS as ROOT_WEIGHT_INITIALIZERS
 from mmengine.registry import Registry
@@ -30,13 +31,19 @@ HOOKS = Registry(
     'hook',
     parent=ROOT_HOOKS,
     scope=SCOPE,
-    locations=['mim_backbones.training.whole_checkpoints', 'mim_backbones.training.guard'],
+    locations=['mim_backbones.training.whole_checkpoints', 'mim_backbones.training.guard.hook'],
 )
 LOOPS = Registry(
     'loop',
     parent=ROOT_LOOPS,
     scope=SCOPE,
     locations=['mim_backbones.training.steps.loops'],
+)
+OPTIMIZERS = Registry(
+    'optimizer',
+    parent=ROOT_OPTIMIZERS,
+    scope=SCOPE,
+    locations=['mim_backbones.training.half_states', 'mim_backbones.training.lars'],
 )
 OPTIM_WRAPPERS = Registry(
     'optim_wrapper',

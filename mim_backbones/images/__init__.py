@@ -1,0 +1,1 @@
+"""Image files opened, and pixels normalised: what pre-training and every task share."""
