@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.fileio import YamlHandler, register_handler
 
 from mim_backbones.console.recipes import VARIABLE, recipes_root
@@ -46,6 +46,7 @@ def read_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         UserError: no such file, not a config, an unknown key, an option that fits nothing.
     """
     cfg = merged(open_config(path), options or {})
+    join_wandb(cfg)
     check_config(cfg, options or ())
     return cfg
 
@@ -64,6 +65,18 @@ def merged(cfg: Config, options: Mapping[str, Any], where: str = '--cfg-options'
     except (KeyError, TypeError) as error:
         raise UserError(f'{where}: {" ".join(str(error).split())}') from error
     return cfg
+
+
+def join_wandb(cfg: Config) -> None:
+    """Turn the key `wandb` of configs/_base_/wandb.py into one more backend of the visualizer.
+
+    A key of its own, because two files of one `_base_` list cannot say the same key.
+    """
+    init_kwargs = cfg.pop('wandb', None)
+    if init_kwargs is not None:
+        visualizer = cfg.setdefault('visualizer', ConfigDict(type='Visualizer'))
+        backend = ConfigDict(type='WandbVisBackend', init_kwargs=init_kwargs)
+        visualizer.vis_backends = [*(visualizer.get('vis_backends') or ()), backend]
 
 
 def open_config(path: str | Path) -> Config:

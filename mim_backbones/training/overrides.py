@@ -74,6 +74,11 @@ def use_amp(cfg: Config) -> None:
         raise UserError(f'--amp: optim_wrapper.type={kind!r} chooses its own precision')
 
 
+def compile_loss(cfg: Config) -> None:
+    """Compile the loss; options that the config has in `compile` stay."""
+    cfg.compile = cfg.get('compile') or True
+
+
 def scale_lr(cfg: Config) -> None:
     """Scale the learning rate by (real batch) / `auto_scale_lr.base_batch_size`.
 
@@ -185,6 +190,7 @@ def loads_truth(transform: str) -> bool:
 def overrides(
     data: str | None = None,
     amp: bool = False,
+    compile: bool = False,
     auto_scale_lr: bool = False,
     out: str | None = None,
     show_dir: str | None = None,
@@ -194,6 +200,7 @@ def overrides(
     asked = (
         (data, partial(use_data, source=data)),
         (amp, use_amp),
+        (compile, compile_loss),
         (auto_scale_lr, scale_lr),
         (out, partial(keep_predictions, out=out)),
         (show_dir, partial(draw_predictions, folder=show_dir)),

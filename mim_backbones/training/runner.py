@@ -6,13 +6,17 @@ What it adds, without a line in a recipe:
     weights         those of a file reach the model, or it is refused
     checkpoints     whole at any moment; a run goes on from the newest, in mid-epoch too
     draws           by seed and step alone, so that it goes on exactly (steps/draws)
-    losses          finite
+    losses          compiled where the config has `compile` (compilation)
+    guard           what is not finite is undone once, then named; it is never saved or scored
+    names           of its own: two runs of one second share neither log nor message hub
     workers         end with the process they work for
 """
 
 import multiprocessing
 import os
 import signal
+import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,9 +30,10 @@ from torch.utils.data import DataLoader
 from mim_backbones.console.atomic_file import write_bytes_atomically
 from mim_backbones.console.processes import end_with_parent
 from mim_backbones.errors import UserError
+from mim_backbones.training.compilation import compile_loss
 from mim_backbones.training.coverage import Coverage
 from mim_backbones.training.distributed import undistributed
-from mim_backbones.training.guard import FiniteLoss
+from mim_backbones.training.guard.hook import Guard
 from mim_backbones.training.resume import NOTE, newest_whole
 from mim_backbones.training.steps.batch import StepBatch, step_batch
 from mim_backbones.training.steps.draws import SeededSteps, place_draws
@@ -39,12 +44,22 @@ LOOPS = {
     'EpochBasedTrainLoop': 'mim_backbones.ResumableEpochLoop',
     'IterBasedTrainLoop': 'mim_backbones.ResumableIterLoop',
 }
+STARTS: Counter[str] = Counter()  # runs of this process, by the second they started in
 
 
 class RecipeRunner(Runner):
     """See the module."""
 
     step_batch: StepBatch | None = None  # of a training, once its loop is built
+
+    def setup_env(self, env_cfg: dict[str, Any]) -> None:
+        """mmengine's; the second a run starts in, after which all its parts are named, is told
+        apart from that of an earlier run of this process.
+        """
+        super().setup_env(env_cfg)
+        STARTS[self._timestamp] += 1
+        if STARTS[self._timestamp] > 1:
+            self._timestamp += f'_{STARTS[self._timestamp]}'
 
     def scale_lr(self, optim_wrapper: Any, auto_scale_lr: dict[str, Any] | None = None) -> None:
         """The rate as `step_batch` has it, which counts accumulated batches too."""
@@ -66,14 +81,15 @@ class RecipeRunner(Runner):
     def register_hooks(
         self, default_hooks: dict[str, Any] | None = None, custom_hooks: list[Any] | None = None
     ) -> None:
-        """Those of the recipe; its checkpoints are whole ones, and its losses are watched."""
+        """Those of the recipe; its checkpoints are whole ones, its steps seeded and guarded."""
         hooks = {'checkpoint': {'type': 'CheckpointHook', 'interval': 1}, **(default_hooks or {})}
         saving = hooks['checkpoint']
         if isinstance(saving, dict) and saving.get('type') == 'CheckpointHook':
             hooks['checkpoint'] = {**saving, 'type': CHECKPOINTS}
         super().register_hooks(hooks, custom_hooks)
-        if not any(isinstance(hook, FiniteLoss) for hook in self.hooks):
-            self.register_hook(FiniteLoss())
+        self.register_hook(SeededSteps())
+        if not any(isinstance(hook, Guard) for hook in self.hooks):
+            self.register_hook(Guard())
 
     def build_train_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
         """The recipe's, over steps of the batch that it is to have; see `steps.loops`.
@@ -103,6 +119,12 @@ class RecipeRunner(Runner):
             )
         return built
 
+    def _maybe_compile(self, target: str) -> None:
+        """The loss, where the config has `compile` (True, or arguments of torch.compile)."""
+        asked = self.cfg.get('compile')
+        if asked:
+            compile_loss(undistributed(self.model), **({} if asked is True else asked))
+
     def _loader_of_steps(self, loader: DataLoader | dict[str, Any]) -> DataLoader:
         """The training's data loader, of micro-batches, whose draws are seeded by step."""
         wrapper: Any = self.optim_wrapper
@@ -121,8 +143,7 @@ class RecipeRunner(Runner):
                 loader = {**loader, 'batch_size': batch.at_once}
             mixed = (self._randomness_cfg or {}).get('diff_rank_seed', False)
             loader = self.build_dataloader(loader, seed=self.seed, diff_rank_seed=mixed)
-            if place_draws(loader, self.seed):
-                self.register_hook(SeededSteps())
+            place_draws(loader, self.seed)
         return loader
 
     @staticmethod
@@ -186,7 +207,18 @@ class WorkerStart:
         # worker that ends by a signal would be an error there.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+        sys.excepthook = report_unless_hung_up
         if multiprocessing.get_start_method() != 'forkserver':
             end_with_parent(self.process)
         if self.after is not None:
             self.after(number)
+
+
+def report_unless_hung_up(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """`sys.excepthook` of a worker: silent where who it works for stops in the middle of a fetch.
+
+    A thread that hands batches over would print a traceback then. What the worker itself raises
+    goes to who it works for, which says it.
+    """
+    if not issubclass(kind, ConnectionError | EOFError):
+        sys.__excepthook__(kind, error, trace)

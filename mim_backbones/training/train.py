@@ -31,7 +31,7 @@ def train(
         work_dir: of logs and checkpoints; the recipe's own, else work_dirs/CONFIG.
         resume: go on from the last checkpoint in `work_dir`, or from the one named.
         options: dotted overrides of the recipe.
-        habits: data, amp, auto_scale_lr, see `overrides`.
+        habits: data, amp, compile, auto_scale_lr, see `overrides`.
 
     Raises:
         UserError: whatever the user can mend, in one line.
@@ -155,6 +155,10 @@ def add_training_options(parser: argparse.ArgumentParser) -> argparse.ArgumentPa
         help='go on from the last checkpoint of the work directory, or from this one',
     )
     parser.add_argument('--amp', action='store_true', help='half precision (bf16 on a CPU)')
+    parser.add_argument(
+        '--compile', action='store_true',
+        help='compile the loss (torch.compile); needs a C++ compiler, on a GPU Triton',
+    )  # fmt: skip
     parser.add_argument(
         '--auto-scale-lr', action='store_true', help='scale the rate by the real batch'
     )

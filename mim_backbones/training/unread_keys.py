@@ -32,7 +32,7 @@ from mim_backbones.registry import WEIGHT_INITIALIZERS
 RUNNER_EXTRAS = {
     'model_wrapper_cfg', 'find_unused_parameters', 'sync_bn', 'compile', 'custom_imports',
     'activation_checkpointing', 'efficient_conv_bn_eval', 'work_dir', 'cfg', 'protocol',
-    'tta_model', 'tta_pipeline', 'runner_type',
+    'tta_model', 'tta_pipeline', 'runner_type', 'wandb',
 }  # fmt: skip
 # Taken out of a typed dict by mmengine or mmcv before the class is called.
 BUILDER_KEYS = {

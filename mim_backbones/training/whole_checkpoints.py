@@ -23,6 +23,7 @@ from torch import Tensor
 from mim_backbones.console.atomic_file import write_bytes_atomically
 from mim_backbones.registry import HOOKS
 from mim_backbones.training.distributed import undistributed
+from mim_backbones.training.guard.hook import Guard
 from mim_backbones.training.resume import NOTE
 
 
@@ -122,6 +123,9 @@ class WholeCheckpointHook(CheckpointHook):
             **self.args,
         )
         self.gradients = {}
+        for hook in runner.hooks:
+            if isinstance(hook, Guard):
+                hook.keep(runner.iter if self.by_epoch else runner.iter + 1)
         if is_main_process():
             write_bytes_atomically(Path(runner.work_dir, NOTE), self.last_ckpt.encode())
             self._remove_replaced()

@@ -137,6 +137,32 @@ def test_pre_training_recipes_decay_what_the_released_code_decays(golden, field)
         assert found[ours(name)] == (1.0, expected['weight_decay']), name
 
 
+FINE_TUNING = {
+    'simmim_finetune_vit_perlayer_rpb': 'classifier_vit-b_simmim-pre_100e_in1k-224.py',
+    'simmim_finetune_swin': 'classifier_swin-b_simmim-pre_100e_in1k-224.py',
+    'mae_finetune_vit_global_pool': 'classifier_vit-b_mae-pre_100e_in1k-224.py',
+    'mae_finetune_vit_cls_token': 'classifier_vit-b_mocov3-pre_150e_in1k-224.py',
+    'beit_finetune_vit_perlayer_rpb': 'classifier_vit-b_beitv2-pre_100e_in1k-224.py',
+}
+
+
+def of_fine_tuning(content: dict[str, Any]) -> list[str]:
+    return [k for k in content if k.startswith(tuple(FINE_TUNING)) and not k.endswith('wd_on_rpb')]
+
+
+@pytest.mark.golden('lr_layer_decay', each=of_fine_tuning)
+def test_fine_tuning_recipes_have_the_released_groups(golden, field) -> None:
+    """The layer decay is the file's; what it reaches, and what is decayed, the recipe's."""
+    case = golden[field]
+    recipe = next(path for name, path in FINE_TUNING.items() if field.startswith(name))
+    wrapper = Config.fromfile(ROOT / 'configs/downstream/classification' / recipe).optim_wrapper
+    switches = {k: v for k, v in wrapper.paramwise_cfg.items() if k != 'layer_decay'}
+    found = rates(Model(set(case['params']), None), case['config'], **switches)
+    for name, expected in case['params'].items():
+        wanted = (pytest.approx(expected['lr_scale'], abs=1e-12), expected['weight_decay'])
+        assert found[ours(name)] == wanted, name
+
+
 def test_the_swinv2_recipe_decays_the_72_tensors_that_were_meant_to_be_exempt() -> None:
     cfg = Config.fromfile(ROOT / RECIPES['simmim_pretrain_swinv2'])
     backbone = MODELS.build({**cfg.model.backbone, 'arch': SMALL})

@@ -96,6 +96,8 @@ def test_simmim(golden) -> None:
 RECIPES = {
     r'simmim_pretrain_100ep_cosine': 'configs/pretrain/simmim.py',
     r'simmim_pretrain_800ep_multistep': 'configs/pretrain/simmim_swin-b_800e.py',
+    r'simmim_finetune_100ep_cosine': 'configs/downstream/classification/'
+    'classifier_swin-b_simmim-pre_100e_in1k-224.py',
 }
 
 
@@ -108,8 +110,8 @@ def test_the_recipes_have_the_published_curves(golden) -> None:
         cfg = Config.fromfile(ROOT / recipe)
         (schedule,) = cfg.param_scheduler
         schedule = {**schedule, 'end': cfg.train_cfg.max_epochs}
-        peaks = [cfg.optim_wrapper.optimizer.lr]
-        assert peaks == pytest.approx(case['group_peak_lrs'])
+        peaks = case['group_peak_lrs']
+        assert cfg.optim_wrapper.optimizer.lr == pytest.approx(max(peaks))
         length = case['iters_per_epoch']
         found = rates(peaks, length * case['epochs'], epoch_length=length, **schedule)
         for update, expected in after_updates(case).items():

@@ -72,11 +72,16 @@ class SeededSteps(Hook):
     """Drop path, samplers of regions and the like draw by (seed, process, step)."""
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        seed_all(UPDATES, runner.seed, get_dist_info()[0], runner.iter)
+        seed_step(runner)
+
+
+def seed_step(runner: Runner) -> None:
+    """All that is drawn until the next step is the same whenever this one is made."""
+    seed_all(UPDATES, runner.seed, get_dist_info()[0], runner.iter)
 
 
 def place_draws(loader: DataLoader, seed: int) -> bool:
-    """Have a loader, not used yet, draw by place; whether it does.
+    """Have the samples of a loader, not used yet, draw by place; whether they do.
 
     One whose sampler says so (`seeds_draws`) seeds its samples by itself, and one without a sampler
     of indices has no places.

@@ -7,7 +7,7 @@ mmengine's loops, in which
     a stop     (`stop_training`) is heard after any step, in mid-epoch too
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -31,9 +31,11 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
 
     Attributes:
         batches_done: steps of the running epoch; set by whoever resumes a run.
+        micro_batches: of the running step.
     """
 
     batches_done = 0
+    micro_batches: Sequence[Any]
 
     def __init__(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
         super().__init__(runner, *args, **kwargs)
@@ -60,6 +62,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         self._epoch += 1
 
     def run_iter(self, idx: int, data_batch: Any) -> None:
+        self.micro_batches = data_batch if self.parts > 1 else [data_batch]
         if self.parts == 1:
             super().run_iter(idx, data_batch)
             return
@@ -69,7 +72,13 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
 
 @LOOPS.register_module()
 class ResumableIterLoop(IterBasedTrainLoop):
-    """Training by iterations; arguments are mmengine's, and our Runner takes it likewise."""
+    """Training by iterations; arguments are mmengine's, and our Runner takes it likewise.
+
+    Attributes:
+        micro_batches: of the running step.
+    """
+
+    micro_batches: Sequence[Any]
 
     def __init__(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
         super().__init__(runner, *args, **kwargs)
@@ -97,6 +106,7 @@ class ResumableIterLoop(IterBasedTrainLoop):
         return self.runner.model
 
     def run_iter(self, data_batch: Any) -> None:
+        self.micro_batches = data_batch if self.parts > 1 else [data_batch]
         if self.parts == 1:
             super().run_iter(data_batch)
             return

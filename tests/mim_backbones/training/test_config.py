@@ -1,4 +1,5 @@
 import sys
+from pathlib import Path
 
 import pytest
 from mmengine.config import Config
@@ -12,6 +13,8 @@ from mim_backbones.training.config import (
     read_config,
 )
 from mim_backbones.training.launch import build_runner
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(('name', 'text', 'message'), [
@@ -141,3 +144,17 @@ def test_a_yaml_config_runs_nothing(tmp_path, monkeypatch, ending: str, tag: str
         with pytest.raises(UserError, match='could not determine a constructor'):
             open_config(tmp_path / name)
     assert not (tmp_path / 'ran').exists()
+
+
+@pytest.mark.parametrize('order', [('runtime', 'wandb'), ('wandb', 'runtime')])
+def test_wandb_stands_beside_runtime_in_one_list_of_bases(tmp_path, order) -> None:
+    """As the docstring of configs/_base_/wandb.py has it."""
+    bases = [str(ROOT / f'configs/_base_/{name}.py') for name in order]
+    (tmp_path / 'mine.py').write_text(f'_base_ = {bases}\n')
+    project = {'wandb.project': 'mine'}
+    for options, name in (({}, 'mimbench'), (project, 'mine')):
+        cfg = read_config(tmp_path / 'mine.py', options)
+        kinds = [backend.type for backend in cfg.visualizer.vis_backends]
+        assert kinds == ['LocalVisBackend', 'TensorboardVisBackend', 'WandbVisBackend']
+        assert cfg.visualizer.vis_backends[-1].init_kwargs == {'project': name}
+        assert cfg.visualizer.name == 'mimbench' and 'wandb' not in cfg

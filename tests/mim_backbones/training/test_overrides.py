@@ -30,7 +30,8 @@ def test_data_of_a_downstream_recipe(recipe: str, world: Path) -> None:
     for split in ('train', 'test'):
         dataset = cfg[f'{split}_dataloader'].dataset
         dataset = dataset.get('dataset', dataset)
-        assert str(dataset.get('data_root', dataset.get('root'))).startswith(str(world))
+        for one in dataset.get('sets', [dataset]):
+            assert str(one.get('data_root', one.get('root'))).startswith(str(world))
 
 
 def test_broken_data_are_refused_before_the_training(world: Path, tmp_path: Path, capsys) -> None:

@@ -60,3 +60,31 @@ def test_a_stopped_training_says_one_line(tmp_path, number: int, code: int, word
     )  # fmt: skip
     _, said = again.communicate(timeout=120)
     assert again.returncode == 0, said[-2000:]
+
+
+HANGING_UP = """
+import multiprocessing, socket, sys, time
+from multiprocessing.resource_sharer import DupFd
+from mim_backbones.training.runner import WorkerStart
+
+def work():
+    start(0)
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.connect(DupFd(1)._id[0])
+        time.sleep(0.1)  # closed with the other side's challenge unread
+    time.sleep(0.2)
+    sys.excepthook(ValueError, ValueError('told'), None)
+
+start = WorkerStart(None)
+process = multiprocessing.get_context('fork').Process(target=work)
+process.start()
+process.join()
+"""
+
+
+def test_a_fetch_cut_short_is_no_error_of_the_worker() -> None:
+    run = subprocess.run(
+        [sys.executable, '-c', HANGING_UP], env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.stderr == 'ValueError: told\n'

@@ -73,7 +73,8 @@ def test_all_doors_lead_to_the_same_training(site) -> None:
     tool = slope(site, 'tool', str(ROOT / 'tools' / 'train.py'))
     assert 0 < tool < 3
     assert slope(site, 'command', *CLI) == tool
-    torchrun = ['-m', 'torch.distributed.run', '--nproc_per_node', '2', '--master_port', '29631']
+    torchrun = ['-m', 'torch.distributed.run', '--nproc_per_node', '2', '--standalone',
+                '--local_addr', '127.0.0.1']  # fmt: skip
     two = slope(site, 'two', *torchrun, *CLI, arguments=['--launcher', 'pytorch'])
     both = slope(
         site, 'both', *torchrun, str(ROOT / 'tools' / 'train.py'),
@@ -97,7 +98,7 @@ def test_the_command_hands_its_words_on(monkeypatch) -> None:
     assert result.exit_code == 0, result.output
     assert given == {
         'c': 'simmim', 'work_dir': 'w', 'data': 'world', 'resume': True, 'launcher': 'none',
-        'amp': False, 'auto_scale_lr': False,
+        'amp': False, 'compile': False, 'auto_scale_lr': False,
         'options': {'a.b': 1, 'c': 'd'},
     }  # fmt: skip
 
