@@ -5,6 +5,7 @@ from mmengine.runner import Runner
 
 from mim_backbones.training.distributed import undistributed
 from pretrain.registry import HOOKS
+from pretrain.targets.base import Progress
 
 
 @HOOKS.register_module()
@@ -27,5 +28,13 @@ class UpdateTarget(Hook):
         self, runner: Runner, batch_idx: int, data_batch: dict, outputs: dict
     ) -> None:
         model = undistributed(runner.model)
-        if model.target.state in ('ema', 'stage') and runner.optim_wrapper.should_update():
-            model.target.update(model, (runner.iter + 1) / runner.max_iters)
+        for target in model.targets:
+            if target.state in ('ema', 'stage') and runner.optim_wrapper.should_update():
+                target.update(model, progress_of(runner))
+
+
+def progress_of(runner: Runner) -> Progress:
+    """Of a run in the midst of `after_train_iter`."""
+    batches = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+    iterations = (runner.iter + 1, runner.max_iters, len(runner.train_dataloader))
+    return Progress(*(-(-count // batches) for count in iterations))

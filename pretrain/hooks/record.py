@@ -1,9 +1,12 @@
 """What a checkpoint says of itself, so that backbone and method load from it alone."""
 
+from typing import Any
+
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mim_backbones.training.distributed import undistributed
+from pretrain.methods.base import Method
 from pretrain.methods.load import recorded
 from pretrain.registry import HOOKS
 
@@ -14,8 +17,8 @@ class MethodRecord(Hook):
 
         method, backbone, model   name and configs
         img_size, masker          of the images it saw
-        target                    facts of what it predicted; its weights' fingerprint is in the
-                                  state dict
+        target                    facts of what it predicted
+        frozen                    nets that answered: fingerprint, files, and how they are read
         custom_imports            modules that registered the user's own parts
         steps, note               updates so far; what an ablation has to say of them
 
@@ -27,11 +30,11 @@ class MethodRecord(Hook):
         self.note = note
 
     def before_run(self, runner: Runner) -> None:
-        target = undistributed(runner.model).target
-        if target.files and target.state == 'frozen':
-            digest = bytes(target.fingerprint.tolist()).hex()[:12]
+        for net in frozen_nets(undistributed(runner.model)):
+            words = ', '.join(f'{name} {value}' for name, value in net['reading'].items())
+            files = ', '.join(net['files']) or 'no file'
             runner.logger.info(
-                f'target {type(target).__name__} {digest}: {", ".join(target.files)}'
+                f'target {net["target"]} {net["fingerprint"][:12]}: {files}; {words or "as it is"}'
             )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -42,6 +45,21 @@ class MethodRecord(Hook):
             **record,
             'img_size': model.img_size,
             'target': model.target.facts(),
+            'frozen': frozen_nets(model),
             'steps': steps,
             **({'note': self.note} if self.note else {}),
         }
+
+
+def frozen_nets(model: Method) -> list[dict[str, Any]]:
+    """For each target of frozen nets what they are, as plain values."""
+    return [
+        {
+            'target': type(target).__name__,
+            'fingerprint': bytes(target.fingerprint.tolist()).hex(),
+            'files': list(target.files),
+            'reading': target.reading(),
+        }
+        for target in model.targets
+        if target.state == 'frozen'
+    ]
