@@ -24,7 +24,7 @@ from mim_backbones.bench.noise_batch import noise_batch
 from mim_backbones.errors import UserError
 from mim_backbones.training.config import require_keys
 from mim_backbones.training.launch import build_errors_in_one_line, keep_freed_memory
-from mim_backbones.training.precision import AutoPrecisionOptimWrapper
+from mim_backbones.training.precision import AutoPrecisionOptimWrapper, autocast
 
 DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16}
 
@@ -43,6 +43,9 @@ class StepRow:
         square_share: flops_per_second over that.
         peak_mib: model, gradients, optimizer state and activations together.
         speedup: time of a step in the first dtype over one in this.
+        target_images_per_second: of `prepare` by itself: what the model is to predict, a teacher's
+            features say (a tokenizer's encoder passes once more); None where there is none.
+        target_share: time of that over the step's.
     """
 
     dtype: str
@@ -56,6 +59,8 @@ class StepRow:
     square_share: float
     peak_mib: float | None
     speedup: float
+    target_images_per_second: float | None
+    target_share: float | None
 
 
 @dataclass
@@ -64,18 +69,20 @@ class _Subject:
 
     dtype: str
     call: Callable[[], None]
+    target: Callable[[], None] | None
     flops: int
     peak_mib: float | None
     limits: tuple[MatmulRate, MatmulRate]  # the step's own, and the square
     seconds: list[float] = field(default_factory=list)
+    target_seconds: list[float] = field(default_factory=list)
     rates: list[tuple[float, ...]] = field(default_factory=list)  # of the limits, by step
 
     def take(self) -> None:
-        """One timed step between two bursts of each limit."""
+        """One timed step between two bursts of each limit, and its target by itself."""
+        if self.target:
+            self.target_seconds.append(_seconds(self.target))
         before = [limit.rate() for limit in self.limits]
-        begin = perf_counter()
-        self.call()
-        self.seconds.append(perf_counter() - begin)
+        self.seconds.append(_seconds(self.call))
         after = [limit.rate() for limit in self.limits]
         self.rates.append(tuple((a + b) / 2 for a, b in zip(before, after, strict=True)))
 
@@ -126,13 +133,31 @@ def _subject(
         if device != 'cpu':
             torch.cuda.synchronize()
 
+    def target() -> None:
+        batch = model.data_preprocessor(data, training=True)
+        with torch.no_grad(), autocast(device, dtype):
+            model.prepare(**batch)
+        if device != 'cpu':
+            torch.cuda.synchronize()
+
     call()  # makes the optimizer's state and what a method prepares in its first step
     work = count_flops(call)
     peak = peak_mib(call, device, held)
     own = MatmulRate(work.products, DTYPES[dtype], device)
     return _Subject(
-        dtype, call, work.flops, peak, (own, MatmulRate({SQUARE: 1}, DTYPES[dtype], device))
+        dtype,
+        call,
+        target if hasattr(model, 'prepare') else None,
+        work.flops,
+        peak,
+        (own, MatmulRate({SQUARE: 1}, DTYPES[dtype], device)),
     )
+
+
+def _seconds(call: Callable[[], None]) -> float:
+    begin = perf_counter()
+    call()
+    return perf_counter() - begin
 
 
 def _row(subject: _Subject, first: _Subject, batch: int) -> StepRow:
@@ -142,6 +167,8 @@ def _row(subject: _Subject, first: _Subject, batch: int) -> StepRow:
     own, square = (
         median(rate / limit for rate, limit in zip(reached, rates, strict=True)) for rates in limits
     )
+    targets = subject.target_seconds
+    shares = [a / b for a, b in zip(targets, subject.seconds, strict=True)] if targets else []
     return StepRow(
         dtype=subject.dtype,
         images_per_second=batch / step,
@@ -154,4 +181,6 @@ def _row(subject: _Subject, first: _Subject, batch: int) -> StepRow:
         square_share=square,
         peak_mib=subject.peak_mib,
         speedup=median(a / b for a, b in zip(first.seconds, subject.seconds, strict=True)),
+        target_images_per_second=batch / median(targets) if shares else None,
+        target_share=median(shares) if shares else None,
     )

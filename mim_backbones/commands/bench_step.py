@@ -14,10 +14,11 @@ from mim_backbones.errors import UserError
 if TYPE_CHECKING:
     from mim_backbones.bench.step import StepRow
 
-LINE = '{:5} {:>9} {:>9} {:>11} {:>8} {:>15} {:>6} {:>15} {:>6} {:>9} {:>8}'
+LINE = '{:5} {:>9} {:>9} {:>11} {:>8} {:>15} {:>6} {:>15} {:>6} {:>9} {:>8} {:>15} {:>8}'
 COLUMNS = (
     'dtype', 'images/s', 'ms/step', 'GFLOP/step', 'GFLOP/s', 'matmul GFLOP/s', 'share',
     'square GFLOP/s', 'share', 'peak MiB', 'speedup',
+    'target images/s', 'of step',
 )  # fmt: skip
 
 
@@ -57,7 +58,8 @@ def step(
     The step is forward, backward and optimizer; its FLOP/s are counted over forward and backward.
     Each "share" is of the limit to its left, measured between the steps in the same dtype:
     "matmul", the step's own matrix products with nothing between them, and "square", one product
-    of 2048 x 2048 matrices.
+    of 2048 x 2048 matrices. "target" is what the model is to predict, as a teacher's features, made
+    by itself, and "of step" its share of the step's time.
 
     \b
     mimbench bench step --config configs/pretrain/simmim.py
@@ -106,4 +108,6 @@ def line(row: 'StepRow') -> str:
         f'{row.square_share:.2f}',
         '-' if row.peak_mib is None else f'{row.peak_mib:.0f}',
         f'{row.speedup:.2f}x',
+        '-' if row.target_images_per_second is None else f'{row.target_images_per_second:.2f}',
+        '-' if row.target_share is None else f'{row.target_share:.3f}',
     )

@@ -21,6 +21,10 @@ LAST = 'last'  # what --resume alone stands for
     help='Go on from the last checkpoint of the work directory, or from this one.',
 )  # fmt: skip
 @click.option('--amp', is_flag=True, help='Half precision (bf16 on a CPU).')
+@click.option(
+    '--compile', is_flag=True,
+    help='Compile the loss (torch.compile); needs a C++ compiler, on a GPU Triton.',
+)  # fmt: skip
 @click.option('--auto-scale-lr', is_flag=True, help='Scale the rate by the real batch.')
 @click.option('--launcher', type=click.Choice(LAUNCHERS), default='none', show_default=True)
 @cfg_options

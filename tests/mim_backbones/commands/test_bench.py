@@ -53,8 +53,27 @@ def test_both_dtypes_as_json():
         assert row['images_per_second'] == pytest.approx(BATCH / row['seconds'])
         assert 0 < row['share'] < 1.2
         assert 0 < row['square_share'] < 1.2
+        assert 0 < row['target_share'] < 1  # pixels, as they are
+        assert row['target_images_per_second'] > row['images_per_second']
     assert [row['dtype'] for row in report['rows']] == ['fp32', 'bf16']
     assert report['rows'][0]['speedup'] == 1
+
+
+def test_a_dear_teacher_takes_most_of_the_step():
+    """Of 8 blocks on an image of four times the tokens, before a student of 2."""
+    teacher = {
+        'type': 'BackboneTeacher', 'random_weights': True, 'input_size': 64,
+        'backbone': {'type': 'mim_backbones.MIMViT', 'patch_size': 8, 'img_size': 64,
+                     'arch': {'embed_dim': 64, 'depth': 8, 'num_heads': 4}},
+    }  # fmt: skip
+    target = {'type': 'FeatureTarget', '_delete_': True, 'teacher': teacher, 'aligner': 'average'}
+    shares = {}
+    for options in ([], ['--cfg-options', f'model.target={target}']):
+        result = run('--json', '--dtype', 'fp32', *options)
+        assert result.exit_code == 0, (result.output, result.exception)
+        (row,) = json.loads(result.stdout)['rows']
+        shares[bool(options)] = row['target_share']
+    assert 2 * shares[False] < shares[True] < 1
 
 
 def test_a_table():
