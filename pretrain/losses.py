@@ -1,11 +1,18 @@
 """Losses of masked modelling, in three separate pieces: an error, where it counts, the mean.
 
-All are plain functions. Maps are (B, C, h, w); any number of positions (B, C, P) is as good.
+All are plain functions; `Criterion` is the three of a recipe. Maps are (B, C, h, w); any number of
+positions (B, C, P) is as good.
 """
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from mim_backbones.backbones.base import check_option
 
 
 def l1(pred: Tensor, target: Tensor) -> Tensor:
@@ -23,9 +30,12 @@ def smooth_l1(pred: Tensor, target: Tensor, beta: float = 1.0) -> Tensor:
     return F.smooth_l1_loss(pred.float(), target.float(), reduction='none', beta=beta)
 
 
-def cosine(pred: Tensor, target: Tensor) -> Tensor:
-    """1 - cos of the angle between the channels, (B, 1, ...)."""
-    return 1 - F.cosine_similarity(pred.float(), target.float(), dim=1)[:, None]
+def cosine(pred: Tensor, target: Tensor, shift: float = 1.0, scale: float = 1.0) -> Tensor:
+    """shift - scale * cos of the angle between the channels, (B, 1, ...).
+
+    2 and 2: the squared distance of vectors of length 1 (MILAN, DeepMIM); 0 and 1: EVA's.
+    """
+    return shift - scale * F.cosine_similarity(pred.float(), target.float(), dim=1)[:, None]
 
 
 def cross_entropy(pred: Tensor, ids: Tensor) -> Tensor:
@@ -41,8 +51,16 @@ def cross_entropy(pred: Tensor, ids: Tensor) -> Tensor:
     return F.cross_entropy(logits, ids, reduction='none')
 
 
+def divergence(logits: Tensor, target: Tensor) -> Tensor:
+    """KL(target || softmax of logits) in nats over the last axis: (..., N) -> (...).
+
+    target: probabilities.
+    """
+    return F.kl_div(logits.float().log_softmax(-1), target.float(), reduction='none').sum(-1)
+
+
 # What fits a target's kind, the default first.
-ERRORS = {
+ERRORS: dict[str, dict[str, Callable[..., Tensor]]] = {
     'pixels': {'l1': l1, 'l2': l2, 'smooth_l1': smooth_l1},
     'features': {'smooth_l1': smooth_l1, 'cosine': cosine, 'l2': l2, 'l1': l1},
     'ids': {'cross_entropy': cross_entropy},
@@ -54,6 +72,61 @@ SELECTORS = {
     'all': torch.ones_like,
     'visible': lambda hidden: 1 - hidden.float(),
 }
+CLS = '+cls'  # behind a selector: the CLS token's prediction of the whole image counts as well
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """What a recipe says of its loss.
+
+    Attributes:
+        error: predictions and values -> what they differ by.
+        selector: a name of `SELECTORS`.
+        with_cls: whether the first position is the whole image's, and counts as one more.
+    """
+
+    error: Callable[[Tensor, Tensor], Tensor]
+    selector: str
+    with_cls: bool
+
+    def __call__(self, pred: Tensor, values: Tensor, hidden: Tensor) -> Tensor:
+        """Scalar. pred, values: as the error takes them; hidden: see `hidden_positions`."""
+        counted = SELECTORS[self.selector](hidden)
+        if self.with_cls:
+            counted = beside(counted, counted.new_ones(len(counted), 1))
+        return masked_mean(self.error(pred, values), counted)
+
+
+def criterion(
+    who: str,
+    kind: str,
+    loss: str | None,
+    selector: str,
+    beta: float = 1.0,
+    shift: float = 1.0,
+    scale: float = 1.0,
+) -> Criterion:
+    """The three pieces by their names.
+
+    Args:
+        who: names method and target in messages.
+        kind: of the target.
+        loss: a name of `ERRORS` that fits it; None: the first.
+        selector: a name of `SELECTORS`, perhaps with '+cls' behind.
+        beta: of 'smooth_l1'.
+        shift, scale: of 'cosine'.
+
+    Raises:
+        ValueError: there is no such loss or selector.
+    """
+    fitting = ERRORS.get(kind, {})
+    name = loss or next(iter(fitting), 'none')
+    check_option(who, 'loss', name, tuple(fitting))
+    where = selector.removesuffix(CLS)
+    check_option(who, 'selector', where, tuple(SELECTORS))
+    options = {'smooth_l1': {'beta': beta}, 'cosine': {'shift': shift, 'scale': scale}}
+    error = partial(fitting[name], **options.get(name, {}))
+    return Criterion(error, where, with_cls=where != selector)
 
 
 def masked_mean(error: Tensor, counted: Tensor) -> Tensor:
@@ -85,6 +158,11 @@ def hidden_positions(mask: Tensor, mask_size: int, stride: int) -> Tensor:
         return F.avg_pool2d(mask[:, None].float(), stride // mask_size)
     repeats = mask_size // stride
     return mask.repeat_interleave(repeats, 1).repeat_interleave(repeats, 2)[:, None]
+
+
+def cell_means(maps: Tensor, side: int) -> Tensor:
+    """(B, C, h, w) -> (B, C, h / side, w / side), for a target of fewer positions; side >= 1."""
+    return maps if side == 1 else F.avg_pool2d(maps, side)
 
 
 def beside(maps: Tensor, whole: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from torch import Tensor
 from mim_backbones.backbones.base import MIMBackbone
 from mim_backbones.errors import UserError
 from pretrain.images.dataset import View
+from pretrain.images.feature_cache import FeatureCache
 from pretrain.images.token_cache import TokenCache
 from pretrain.registry import MODELS, build
 
@@ -31,15 +32,18 @@ class Wanted(NamedTuple):
     """What a student must predict of a batch.
 
     values: by the target's kind
-        'pixels', 'features'  (B, width, h, w) float
+        'pixels', 'features'  (B, width, h, w) float; of visible tokens (B, width, N)
         'ids'                 (B, h, w) or (B, G, h, w) int64, G groups of width / G classes
         'distribution'        (B, width, h, w) float, sums to 1 over the second axis
         'relations'           (B, heads, N, N) float, of all pairs of tokens
     whole: (B, width), of the image as a whole; None where the target has none.
+    importance: (B, h, w), how much what knows the image looks at each place; None where nothing
+        says so.
     """
 
     values: Tensor
     whole: Tensor | None = None
+    importance: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -61,17 +65,34 @@ def student_of(backbone: MIMBackbone) -> Student:
     return Student(type(backbone).__name__, size, backbone.stride)
 
 
+class Progress(NamedTuple):
+    """How far a training is, in steps of the optimizer: done, in all, and in each epoch."""
+
+    done: int
+    total: int
+    per_epoch: int
+
+    @property
+    def share(self) -> float:
+        """What is done of the training, 0 to 1."""
+        return self.done / self.total
+
+
 class Target(nn.Module):
     """RGB (B, 3, H, W) in [0, 1] -> `Wanted`; no gradient, no randomness.
+
+    One that says other things of a token when others are hidden takes `keep` too (relations.py).
 
     Attributes:
         kind: of values, see `Wanted`.
         width: what the head gives at each position: channels, or groups times classes.
         view: None: the student's own image; else the same crop as the data set shall give it.
-        known: ids of every image, in place of asking the target; the data set brings them.
+        known: ids or features of every image, in place of asking the target; the data set brings
+            them, features for `stored` to read.
         state: 'none'; 'frozen': nets that only answer, whose `fingerprint` checkpoints keep; 'ema'
             and 'stage': weights that follow the student by `update`, in the checkpoint as well.
         files: files of weights that it depends on.
+        option: where a recipe says its nets, if not where it says the target.
         whole: whether `Wanted.whole` comes beside the values.
         drawable: whether `pixels` can turn predictions into colours.
         grid, stride: positions, and image pixels per position and side; known after `bind`.
@@ -80,9 +101,10 @@ class Target(nn.Module):
     kind: str
     width: int
     view: View | None = None
-    known: TokenCache | None = None
+    known: TokenCache | FeatureCache | None = None
     state = 'none'
     files: tuple[str, ...] = ()
+    option: str | None = None
     whole = False
     drawable = False
     grid: Grid
@@ -100,12 +122,22 @@ class Target(nn.Module):
     def forward(self, image: Tensor) -> Wanted:
         """See the class."""
 
-    def update(self, student: nn.Module, progress: float) -> None:
+    def start(self, student: nn.Module) -> None:
+        """Take a copy of what is to be followed, where `state` is 'ema' or 'stage'.
+
+        When the method is built, and again when it was given weights to start from.
+        """
+
+    def stored(self, rows: Tensor) -> Wanted:
+        """The same of what a `FeatureCache` has on file, (B, rows, T), in place of images."""
+        raise UserError(f'{type(self).__name__} keeps no features on file')
+
+    def update(self, student: nn.Module, progress: Progress) -> None:
         """After every step of the optimizer, where `state` is 'ema' or 'stage'.
 
         Args:
-            student: the whole method.
-            progress: share of the training that is done, 0 to 1.
+            student: the whole method, which at the end of a stage may be drawn anew.
+            progress: this step counted as done.
         """
 
     def pixels(self, pred: Tensor, image: Tensor) -> Tensor:
@@ -130,7 +162,14 @@ class Target(nn.Module):
 
     def facts(self) -> dict[str, Any]:
         """What a checkpoint's record says of it."""
-        return {'kind': self.kind, 'width': self.width, 'stride': self.stride}
+        return {
+            'kind': self.kind, 'width': self.width, 'stride': self.stride, 'whole': self.whole,
+        }  # fmt: skip
+
+    def reading(self) -> dict[str, Any]:
+        """How its frozen nets are read (blocks, norms, resolution): what a fingerprint covers
+        beside weights, in words for logs and checkpoints."""
+        return {}
 
     def keep_fingerprint(self, digest: Tensor) -> None:
         """Have checkpoints remember the frozen nets: (32,) uint8, zeros for unknown ones."""
@@ -139,10 +178,12 @@ class Target(nn.Module):
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
         own = self._buffers.get('fingerprint')
         if own is not None and not same_nets(state_dict.get(f'{prefix}fingerprint'), own):
+            option = self.option or f'model.{prefix}'.removesuffix('.')
+            read = ', '.join(f'{name} {value}' for name, value in self.reading().items())
+            here = f', or on what it says when it is read otherwise (here: {read})' if read else ''
             raise UserError(
-                f'the checkpoint was trained on the {self.kind} of another net than '
-                f'model.{prefix.removesuffix(".")} loads; give that one, or start anew without '
-                '--resume'
+                f'the checkpoint was trained on the {self.kind} of another net than {option} '
+                f'loads{here}; give that one, or start anew without --resume'
             )
         super()._load_from_state_dict(state_dict, prefix, *args)
 
@@ -152,12 +193,14 @@ class AbsentTarget(Target):
     """Stands where a frozen target was: knows what it gave, and cannot say anything itself.
 
     Args:
-        kind, width, stride: of the target; stride None is the student's.
+        kind, width, stride, whole: of the target; stride None is the student's.
     """
 
-    def __init__(self, kind: str, width: int, stride: int | None = None) -> None:
+    def __init__(
+        self, kind: str, width: int, stride: int | None = None, whole: bool = False
+    ) -> None:
         super().__init__()
-        self.kind, self.width, self.stride = kind, width, stride
+        self.kind, self.width, self.stride, self.whole = kind, width, stride, whole
         self.keep_fingerprint(torch.zeros(32, dtype=torch.uint8))
 
     def bind(self, student: Student) -> None:
@@ -218,6 +261,12 @@ def files_in(config: Any) -> tuple[str, ...]:
     if isinstance(config, list | tuple):
         return tuple(file for part in config for file in files_in(part))
     return (config,) if isinstance(config, str) and Path(config).is_file() else ()
+
+
+def multiple(fine: Grid, coarse: Grid) -> bool:
+    """Whether squares of cells of the one grid make up the cells of the other."""
+    side = fine[0] // coarse[0]
+    return tuple(fine) == (side * coarse[0], side * coarse[1])
 
 
 def as_text(grid: Grid) -> str:

@@ -1,15 +1,19 @@
 """A trained network that only answers: no gradients, no statistics, no place in what is saved."""
 
 import hashlib
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from itertools import chain
+from typing import Any
 
 import torch
 import torch.nn as nn
 from torch import Tensor
 
-PRECISIONS = ('fp32', 'same')
+from pretrain.teachers.base import Teacher
+
+PRECISIONS = ('fp32', 'bf16', 'same')
 
 
 class Frozen:
@@ -21,7 +25,8 @@ class Frozen:
     Args:
         net: a tokenizer, a teacher.
         precision: 'fp32' switches autocast off: half precision changes the ids of tokens that lie
-            between two codes; 'same' takes the surrounding precision.
+            between two codes; 'bf16' switches it on, whatever the student computes in; 'same' takes
+            the surrounding precision.
 
     Raises:
         ValueError: no such precision.
@@ -39,14 +44,22 @@ class Frozen:
         first = next(chain(self.net.parameters(), self.net.buffers()), None)
         if first is not None and first.device != image.device:
             self.net.to(image.device)
-        same = self.precision == 'same'
-        around = nullcontext() if same else torch.autocast(image.device.type, enabled=False)
-        with torch.no_grad(), around:
+        half = self.precision == 'bf16'
+        around = torch.autocast(image.device.type, torch.bfloat16 if half else None, enabled=half)
+        with torch.no_grad(), nullcontext() if self.precision == 'same' else around:
             yield self.net
 
-    def fingerprint(self) -> Tensor:
-        """SHA-256 of names and values of the weights, (32,) uint8: the same from any file."""
-        digest = hashlib.sha256()
+    def facts(self) -> dict[str, Any]:
+        """How the network is read, as a teacher says of itself."""
+        return self.net.facts() if isinstance(self.net, Teacher) else {}
+
+    def fingerprint(self, reading: Mapping[str, Any] | None = None) -> Tensor:
+        """SHA-256 of names and values of the weights, (32,) uint8: the same from any file.
+
+        reading: `Target.reading`, by which the answers of the same weights differ.
+        """
+        words = json.dumps(reading, sort_keys=True) if reading else ''
+        digest = hashlib.sha256(words.encode())
         for name, value in sorted(self.net.state_dict().items()):
             digest.update(f'{name} {tuple(value.shape)} {value.dtype}'.encode())
             digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())

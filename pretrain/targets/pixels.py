@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mim_backbones.backbones.base import check_option
-from pretrain.images.preprocessor import IMAGENET_MEAN, IMAGENET_STD, Normalise
+from mim_backbones.images.normalise import IMAGENET_MEAN, IMAGENET_STD, Normalise
 from pretrain.registry import MODELS
 from pretrain.targets.base import Student, Target, Wanted, pixel_grid
 

@@ -2,7 +2,12 @@
 
 features = ln_post(last block's tokens) @ visual projection        512 wide, CLS beside the patches
 paper: Radford et al., arXiv 2103.00020; as a teacher: arXiv 2208.06366, section 3.1
+
+project=False stops before the projection, 768 wide: what MaskDistill and FD learn from.
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch.nn as nn
 from timm.data.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
@@ -10,6 +15,7 @@ from torch import Tensor
 
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from mim_backbones.checkpoints.source import Content, open_source
+from mim_backbones.errors import UserError
 from pretrain.registry import MODELS
 from pretrain.teachers.backbone import BackboneTeacher
 from pretrain.teachers.base import Features
@@ -33,9 +39,12 @@ class CLIPTeacher(BackboneTeacher):
             others as in BEiT v2's copy of it, the teacher's, which does as DINO.
         quick_gelu: x * sigmoid(1.702 x), as in OpenAI's weights; most of open_clip's own have
             the exact GELU.
+        project: whether tokens are multiplied by the visual projection.
+        blocks, final_norm: see `BackboneTeacher`; `ln_post` is the final norm.
 
     Raises:
-        UserError: no weights, or a file that holds no image tower of CLIP.
+        UserError: no weights, a file that holds no image tower of CLIP, or a projection of what is
+            not normed.
     """
 
     wanted = (
@@ -51,8 +60,13 @@ class CLIPTeacher(BackboneTeacher):
         random_weights: bool = False,
         input_size: int = 224,
         quick_gelu: bool = True,
+        project: bool = True,
+        blocks: Sequence[int] = (-1,),
+        final_norm: bool = True,
     ) -> None:
         check_choice('CLIPTeacher', checkpoint, random_weights, self.wanted)
+        if project and not final_norm:
+            raise UserError('CLIPTeacher: the projection is of normed tokens; add project=False')
         act = 'quick_gelu' if quick_gelu else 'gelu'
         content = weight = tower = None
         loading = {'act': act, 'offset': 0.1}
@@ -67,18 +81,27 @@ class CLIPTeacher(BackboneTeacher):
             width = weight.shape[1]
             loading['num_heads'] = HEADS.get(width, max(1, width // 64))
         super().__init__(
-            content, input_size, OPENAI_CLIP_MEAN, OPENAI_CLIP_STD, loading, tower, random_weights
-        )
+            content, input_size, OPENAI_CLIP_MEAN, OPENAI_CLIP_STD, loading, tower, random_weights,
+            blocks, final_norm,
+        )  # fmt: skip
+        self.act, self.head = act, None
+        if not project:
+            return
         if weight is None:
             self.head = drawn_alike(lambda: nn.Linear(self.embed_dim, OUT, bias=False))
         else:
             self.head = nn.Linear(*weight.T.shape, bias=False)
             self.head.weight.data.copy_(weight)
-        self.embed_dim = self.head.out_features
+        self.embed_dim = self.head.eval().out_features
 
     def features(self, image: Tensor) -> Features:
-        patches, whole = super().features(image)
-        return Features(self.head(patches), self.head(whole))
+        read = super().features(image)
+        if self.head is None:
+            return read
+        return Features(self.head(read.patches), self.head(read.whole), read.importance)
+
+    def facts(self) -> dict[str, Any]:
+        return {**super().facts(), 'act': self.act, 'project': self.head is not None}
 
 
 def projection(content: Content, wanted: str) -> Tensor:

@@ -13,20 +13,25 @@ Net = TypeVar('Net')
 
 
 def check_choice(
-    teacher: str, checkpoint: str | None, random_weights: bool, wanted: str = 'a file of weights'
+    teacher: str,
+    checkpoint: str | None,
+    random_weights: bool,
+    wanted: str = 'a file of weights',
+    option: str = 'model.target.teacher',
 ) -> None:
     """Exactly one of file and random weights, and the file is there.
 
     Args:
         wanted: which file it is and how to get it.
+        option: where a recipe has the teacher.
 
     Raises:
         UserError: otherwise.
     """
     if checkpoint is None and not random_weights:
         raise UserError(
-            f'{teacher}: no weights; it wants {wanted}. Set model.target.teacher.checkpoint=FILE, '
-            'or model.target.teacher.random_weights=True to try things out'
+            f'{teacher}: no weights; it wants {wanted}. Set {option}.checkpoint=FILE, or '
+            f'{option}.random_weights=True to try things out'
         )
     if checkpoint is not None and random_weights:
         raise UserError(

@@ -10,7 +10,9 @@ from torch import Tensor
 from pretrain.losses import (
     SELECTORS,
     beside,
+    cell_means,
     cosine,
+    criterion,
     cross_entropy,
     hidden_positions,
     l1,
@@ -96,6 +98,59 @@ def test_cosine_by_hand() -> None:
     pred = torch.tensor([[[3.0, 1.0], [4.0, 1.0]]])  # two channels, two positions
     found = cosine(pred, torch.tensor([[[4.0, -2.0], [3.0, -2.0]]]))
     torch.testing.assert_close(found, torch.tensor([[[1 - 24 / 25, 2.0]]]))
+
+
+COS = 24 / 25  # of the angle between (3, 4) and (4, 3)
+
+
+@pytest.mark.parametrize(('loss', 'options', 'hidden', 'visible'), [
+    ('smooth_l1', {'beta': 1.0}, (0.5 + 0.5) / 2, (2.5 + 0.125) / 2),
+    ('smooth_l1', {'beta': 2.0}, (0.25 + 0.25) / 2, (2.0 + 0.0625) / 2),
+    ('cosine', {'shift': 2.0, 'scale': 2.0}, 2 - 2 * COS, 2.0),
+    ('cosine', {'shift': 0.0}, -COS, 0.0),
+    ('cosine', {}, 1 - COS, 1.0),
+])  # fmt: skip
+def test_two_tokens_by_hand(loss: str, options: dict, hidden: float, visible: float) -> None:
+    """(3, 4) is said of the hidden one for (4, 3), (3, 0.5) of the visible one for (0, 0)."""
+    pred = torch.tensor([[[[3.0, 3.0]], [[4.0, 0.5]]]])
+    values = torch.tensor([[[[4.0, 0.0]], [[3.0, 0.0]]]])
+    mask = torch.tensor([[[[True, False]]]])
+    for selector, expected in (
+        ('masked', hidden), ('all', (hidden + visible) / 2), ('visible', visible),
+    ):  # fmt: skip
+        found = criterion('it', 'features', loss, selector, **options)(pred, values, mask)
+        assert float(found) == pytest.approx(expected, rel=2e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize('loss', ['smooth_l1', 'cosine', 'l1', 'l2'])
+def test_nothing_is_lost_where_the_student_is_right(loss: str) -> None:
+    values, mask = torch.randn(2, 5, 3, 3), torch.ones(2, 1, 3, 3)
+    error = criterion('it', 'features', loss, 'all')
+    assert float(error(values, values, mask)) == pytest.approx(0, abs=1e-6)
+    scaled = float(error(3 * values, values, mask))
+    assert scaled == pytest.approx(0, abs=1e-6) if loss == 'cosine' else scaled > 0.1
+
+
+def test_the_cls_token_counts_as_one_position() -> None:
+    error = criterion('it', 'features', 'l2', 'masked+cls')
+    assert error.with_cls and error.selector == 'masked'
+    pred = torch.tensor([[[1.0, 2.0, 4.0]]])  # one channel: CLS, a hidden and a visible token
+    mask = torch.tensor([[[[True, False]]]])
+    found = error(pred, torch.zeros_like(pred), mask)
+    assert float(found) == pytest.approx((1 + 4) / 2, rel=1e-4)
+
+
+def test_unknown_losses_and_selectors_are_named() -> None:
+    with pytest.raises(ValueError, match="it: loss='l3'; known: smooth_l1, cosine, l2, l1"):
+        criterion('it', 'features', 'l3', 'all')
+    with pytest.raises(ValueError, match="it: selector='cls'; known: masked, all, visible"):
+        criterion('it', 'features', None, 'cls')
+
+
+def test_means_of_squares_of_tokens() -> None:
+    maps = torch.arange(16.0).view(1, 1, 4, 4)
+    assert cell_means(maps, 2).tolist() == [[[[2.5, 4.5], [10.5, 12.5]]]]
+    assert cell_means(maps, 1) is maps
 
 
 def test_selectors_say_where_it_counts() -> None:

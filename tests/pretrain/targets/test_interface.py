@@ -7,15 +7,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mim_backbones.images.normalise import Normalise
 from mim_backbones.training.launch import build_runner
 from pretrain.hooks.binding import UpdateTarget
-from pretrain.images.preprocessor import Normalise
 from pretrain.losses import hidden_positions, l1, masked_mean
 from pretrain.methods.base import MaskedImageModel
 from pretrain.methods.load import load_method
 from pretrain.methods.simmim import SimMIM
 from pretrain.registry import MODELS, build
-from pretrain.targets.base import Student, Target, Wanted, bound_target
+from pretrain.targets.base import Progress, Student, Target, Wanted, bound_target
 from pretrain.targets.features import FeatureTarget
 from pretrain.teachers.backbone import BackboneTeacher
 from tests.pretrain.small import (
@@ -37,17 +37,22 @@ REGISTERED = {
 }  # fmt: skip
 TARGETS = {
     'PixelTarget': {'type': 'PixelTarget', 'reduce': 2},
+    'PatchTarget': {'type': 'PatchTarget'},
     'NormalisedTarget': {'type': 'NormalisedTarget', 'window': 5},
     'ColourBins': {'type': 'ColourBins', 'reduce': 4},
     'ColourClusters': {'type': 'ColourClusters', 'reduce': 4, 'palette': 'palette.json'},
     'TokenTarget': IDS,
+    'HOGTarget': {'type': 'HOGTarget'},
     'FeatureTarget': FEATURES,
+    'EMABlocks': {'type': 'EMABlocks', 'blocks': 2},
 }
-SILENT = {'AbsentTarget', 'CachedTokens'}  # stand in for one; tested where they are used
+SILENT = {'AbsentTarget', 'CachedTokens', 'BootstrapTarget'}  # tested where they are used
+# No maps: test_relations.py, test_token_relations.py.
+OF_TOKENS = {'RelationTarget', 'HiddenTarget', 'TokenRelationTarget'}
 
 
 def test_every_registered_target_is_tried_here() -> None:
-    assert set(TARGETS) | SILENT == REGISTERED
+    assert set(TARGETS) | SILENT | OF_TOKENS == REGISTERED
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +64,7 @@ def _palette(tmp_path, monkeypatch) -> None:
 
 @pytest.mark.parametrize('name', TARGETS)
 def test_what_it_declares_is_what_it_gives(name: str) -> None:
-    target = bound_target(TARGETS[name], method('SimMIM').backbone).train()
+    target = method('SimMIM', target=TARGETS[name]).target.train()
     image = torch.rand(2, 3, 32, 32)
     found = target(image)
     values, again = found.values, target(image).values
@@ -77,7 +82,8 @@ def test_what_it_declares_is_what_it_gives(name: str) -> None:
     assert (found.whole is not None) == target.whole
     turned = target(image.flip(0)).values
     torch.testing.assert_close(turned.flip(0), values, atol=1e-5, rtol=1e-5)
-    assert not list(target.parameters())
+    assert not any(weight.requires_grad for weight in target.parameters())
+    assert bool(list(target.parameters())) == (target.state == 'ema')
     assert ('fingerprint' in target.state_dict()) == (target.state == 'frozen')
 
 
@@ -98,7 +104,7 @@ def test_simmim_trains_on_it_and_loads_without_its_files(name: str, tmp_path) ->
     (IDS | {'input_size': 48}, 'VQKDTokenizer at 48 px gives a 6x6 grid, MIMViT has 4x4 tokens'),
     ({'type': 'PixelTarget', 'reduce': 3}, 'per 3 px, which do not divide the 32x32 px of MIMViT'),
     (FEATURES | {'norm': 'batch'}, "norm='batch'; known: none, layer, l2"),
-    (FEATURES | {'aligner': 'unfold'}, "aligner='unfold'; known: same, interpolate"),
+    (FEATURES | {'aligner': 'unfold'}, "aligner='unfold'; known: same, input, interpolate"),
     ({'type': 'PixelShuffleHead', 'in_dim': 1, 'stride': 1}, 'PixelShuffleHead is no target'),
 ])  # fmt: skip
 def test_what_does_not_fit_is_refused_when_the_model_is_built(target, message: str) -> None:
@@ -129,6 +135,17 @@ def test_features_are_the_teacher_s_normalised() -> None:
         assert found.whole.shape == (2, 32)
 
 
+def test_of_several_blocks_it_is_the_mean_that_is_normalised() -> None:
+    deep = TEACHER['backbone'] | {'arch': {**TEACHER['backbone']['arch'], 'depth': 3}}
+    teacher = TEACHER | {'backbone': deep, 'blocks': (0, 2)}
+    image, backbone = torch.rand(2, 3, 32, 32), method('SimMIM').backbone
+    target = bound_target(FEATURES | {'teacher': teacher, 'norm': 'l2'}, backbone)
+    seen, found = target.frozen.net(image), target(image)
+    rows = found.values.flatten(2).transpose(1, 2)
+    torch.testing.assert_close(rows, F.normalize(seen.patches.mean(0), dim=-1))
+    torch.testing.assert_close(found.whole, F.normalize(seen.whole.mean(0), dim=-1))
+
+
 def without_type(config: dict) -> dict:
     return {key: value for key, value in config.items() if key != 'type'}
 
@@ -145,7 +162,7 @@ def test_a_teacher_of_another_patch_sees_a_view_of_its_own_or_is_interpolated() 
 
 
 def test_the_cls_token_may_count_as_a_position() -> None:
-    model = SimMIM(VIT, FEATURES, loss='l2', with_cls=True).eval()
+    model = SimMIM(VIT, FEATURES, loss='l2', selector='masked+cls').eval()
     image, mask = torch.rand(2, 3, 32, 32), torch.zeros(2, 4, 4, dtype=torch.bool)
     mask[:, :1] = True
     wanted = model.wanted(image)
@@ -155,8 +172,8 @@ def test_the_cls_token_may_count_as_a_position() -> None:
     error = error + (said[..., 0] - wanted.whole).square().sum()
     expected = error / (2 * 5 * 32)  # four hidden tokens and the CLS token of two images
     torch.testing.assert_close(model(image, mask, mode='loss')['loss'], expected)
-    with pytest.raises(ValueError, match='with_cls needs a CLS token'):
-        SimMIM(SWIN, with_cls=True)
+    with pytest.raises(ValueError, match="selector='masked\\+cls' needs a CLS token"):
+        SimMIM(SWIN, selector='masked+cls')
 
 
 def test_statistics_of_a_teacher_do_not_move() -> None:
@@ -164,13 +181,14 @@ def test_statistics_of_a_teacher_do_not_move() -> None:
     teacher = {'type': 'TimmTeacher', 'checkpoint': 'timm:resnet10t', 'random_weights': True}
     backbone = {**VIT, 'img_size': 64, 'patch_size': 32}
     model = SimMIM(backbone, {'type': 'FeatureTarget', 'teacher': teacher}).train()
-    before = model.target.frozen.fingerprint()
+    frozen, reading = model.target.frozen, model.target.reading()
+    before = frozen.fingerprint(reading)
     image, mask = torch.rand(2, 3, 64, 64), torch.ones(2, 2, 2, dtype=torch.bool)
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     for _ in range(3):
         model(image, mask, mode='loss')['loss'].backward()
         optimizer.step()
-    assert torch.equal(model.target.frozen.fingerprint(), before)
+    assert torch.equal(frozen.fingerprint(reading), before)
     assert torch.equal(model.target.fingerprint, before)
 
 
@@ -195,9 +213,9 @@ class AveragedPixels(Target):
         return Wanted(image + self.average)
 
     @torch.no_grad()
-    def update(self, student: nn.Module, progress: float) -> None:
+    def update(self, student: nn.Module, progress: Progress) -> None:
         self.average.lerp_(student.backbone.mask_token.mean().view(1), 0.5)
-        self.progress.fill_(progress)
+        self.progress.fill_(progress.share)
 
 
 def test_a_target_that_follows_the_student_is_one_file(tmp_path) -> None:
@@ -213,7 +231,8 @@ def test_a_target_that_follows_the_student_is_one_file(tmp_path) -> None:
         runner.train()
     finally:
         AveragedPixels.update = real
-    assert heard == [0.5, 1.0]  # after each step of the optimizer, of two batches
+    # After each step of the optimizer, of two batches.
+    assert heard == [Progress(1, 2, 1), Progress(2, 2, 1)]
     saved = torch.load(tmp_path / 'run' / 'epoch_2.pth', weights_only=False)['state_dict']
     assert saved['target.average'].any() and saved['target.progress'] == 1
     resumed = build(MODELS, model)

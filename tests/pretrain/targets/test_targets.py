@@ -11,6 +11,7 @@ from mim_backbones.errors import UserError
 from pretrain.images.preprocessor import to_unit
 from pretrain.targets.base import Student, Target
 from pretrain.targets.colours import ColourBins, ColourClusters
+from pretrain.targets.patches import PatchTarget, patchify
 from pretrain.targets.pixels import NormalisedTarget, PixelTarget, box_sum
 
 PLAIN = {'mean': (0.0,), 'std': (1.0,)}  # as it comes
@@ -152,6 +153,27 @@ def test_a_palette_that_is_there_is_looked_at_once_at_most(palette, monkeypatch,
     assert len(looks) == int(loaded)
 
 
+@pytest.mark.parametrize(('channels', 'expected'), [
+    ('last', [0, 16, 1, 17, 4, 20, 5, 21]), ('first', [0, 1, 4, 5, 16, 17, 20, 21]),
+])  # fmt: skip
+def test_the_order_of_a_patch_by_hand(channels: str, expected: list[int]) -> None:
+    """Two colours of 4 x 4 pixels, numbered row by row, in patches of 2 x 2: the first one."""
+    image = torch.arange(32.0).view(1, 2, 4, 4)
+    patches = patchify(image, 2, channels)
+    assert patches[0, :, 0, 0].tolist() == expected
+    assert patches[0, 0].tolist() == [[0, 2], [8, 10]]
+
+
+@pytest.mark.parametrize('channels', ['last', 'first'])
+@pytest.mark.parametrize('norm_pix', [True, False])
+def test_patches_of_the_true_target_are_the_image(channels: str, norm_pix: bool) -> None:
+    target = PatchTarget(norm_pix, channels)
+    target.bind(Student('a backbone', (32, 64), 16))
+    image = torch.rand(2, 3, 32, 64)
+    drawn = target.pixels(target(image).values, image)
+    torch.testing.assert_close(drawn, image, atol=1e-5, rtol=0)
+
+
 def test_pixels_of_the_true_target_are_the_image() -> None:
     image = torch.randn(2, 3, 32, 32)
     for target in (PixelTarget(), NormalisedTarget(window=7)):
@@ -167,6 +189,7 @@ def test_pixels_of_the_true_target_are_the_image() -> None:
     (lambda: ColourClusters(-1), 'palette=-1; give a file'),
     (lambda: PixelTarget(reduce=0), 'whole number'),
     (lambda: PixelTarget(reduce=1.5), 'whole number'),
+    (lambda: PatchTarget(channels='second'), "channels='second'; known: last, first"),
 ])  # fmt: skip
 def test_mistakes(make, message) -> None:
     with pytest.raises(ValueError, match=message):
