@@ -1,12 +1,15 @@
-"""MAE's encoder: fixed positions, the kept tokens in shuffled order. The decoder comes later."""
+"""MAE: the encoder on the kept tokens in shuffled order; decoder, target, loss and gradients."""
 
 import pytest
 import torch
 
 from mim_backbones import from_checkpoint, load_pretrained
 from mim_backbones.backbones.vit import MIMViT
+from pretrain.methods.load import load_method
+from pretrain.methods.mae import MAE
 
 FAMILY = 'mae_pretrain'
+AS_IT_IS = dict(mean=(0.0,), std=(1.0,))  # the file's images are normalised already
 
 
 @pytest.fixture
@@ -76,3 +79,82 @@ def test_a_mask_gives_the_same_tokens_in_raster_order(golden, same, backbone) ->
     latent = golden['encoder_latent']
     expected = latent[:, 1:].gather(1, raster.expand(-1, -1, latent.shape[-1]))
     same('encoder_latent in raster order', found[:, 1:], expected)
+
+
+@pytest.fixture
+def model(golden):
+    """model(norm_pix): the whole of MAE with the file's weights."""
+
+    def build(norm_pix: bool) -> MAE:
+        config = golden['config']
+        size = {'img_size': config['img_size'], 'patch_size': config['patch_size']}
+        model = MAE(
+            backbone=dict(
+                type='mim_backbones.MIMViT',
+                arch={key: config[key] for key in ('embed_dim', 'depth', 'num_heads')},
+                pos_embed='sincos',
+                mlp_ratio=config.get('mlp_ratio', 4.0),
+                norm_eps=config.get('norm_eps', 1e-6),
+                **size,
+            ),
+            target=dict(type='PatchTarget', norm_pix=norm_pix, **AS_IT_IS),
+            decoder=dict(
+                type='MAEDecoder',
+                embed_dim=config['decoder_embed_dim'],
+                depth=config['decoder_depth'],
+                num_heads=config['decoder_num_heads'],
+                mlp_ratio=config.get('mlp_ratio', 4.0),
+                norm_eps=config.get('norm_eps', 1e-6),
+            ),
+            **AS_IT_IS,
+        )
+        load_pretrained(model.backbone, golden['state_dict'])
+        own = MAE.own_names(golden['state_dict'])
+        drawn = model.decoder.pos_embed.clone()
+        model.decoder.load_state_dict({k.removeprefix('decoder.'): v for k, v in own.items()})
+        torch.testing.assert_close(model.decoder.pos_embed, drawn, atol=1e-6, rtol=0)
+        return model.eval()
+
+    return build
+
+
+def mask_of(golden: dict) -> torch.Tensor:
+    side = round(golden['mask'].shape[1] ** 0.5)
+    return golden['mask'].bool().view(-1, side, side)
+
+
+def tokens(maps: torch.Tensor) -> torch.Tensor:
+    """(B, C, h, w) -> (B, h * w, C)."""
+    return maps.flatten(2).transpose(1, 2)
+
+
+@pytest.mark.golden(FAMILY, each=['loss', 'loss_norm_pix', 'target', 'target_norm_pix', 'pred'])
+def test_decoder_target_and_loss(golden, field, same, model) -> None:
+    image, mask, whole = golden['img'], mask_of(golden), model(field.endswith('norm_pix'))
+    found = {
+        'pred': lambda: tokens(whole.predict(image, mask)),
+        'loss': lambda: whole(image, mask, mode='loss')['loss'],
+        'target': lambda: tokens(whole.target(image).values),
+    }
+    same(field, found[field.removesuffix('_norm_pix')](), golden[field])
+
+
+@pytest.mark.golden(FAMILY, needs=['grads_norm_pix'])
+def test_gradients(golden, same, model) -> None:
+    whole = model(norm_pix=True)
+    whole(golden['img'], mask_of(golden), mode='loss')['loss'].backward()
+    for name, gradient in golden['grads_norm_pix'].items():
+        (own,) = MAE.own_names({name: gradient}) or [f'backbone.{name}']
+        same(f'grads_norm_pix {name}', whole.get_parameter(own).grad, gradient)
+
+
+@pytest.mark.golden(FAMILY, needs=['pred'])
+def test_a_file_with_decoder_is_read_as_it_is(golden, same, tmp_path) -> None:
+    config = golden['config']
+    torch.save({'model': golden['state_dict']}, tmp_path / 'full.pth')
+    options = {'norm_pix': True, 'decoder_heads': config['decoder_num_heads']}
+    backbone = {key: config[key] for key in ('num_heads', 'norm_eps') if key in config}
+    found = load_method(tmp_path / 'full.pth', backbone=backbone, options=options)
+    assert found.missing == []
+    found.model.normalise = torch.nn.Identity()  # the file's images are normalised already
+    same('pred', tokens(found.model.predict(golden['img'], mask_of(golden))), golden['pred'])
