@@ -69,7 +69,8 @@ class RandomPatchMasker(UnitMasker):
     Args:
         img_size: side of the image in pixels, or (height, width).
         patch_size: side of a backbone patch in pixels.
-        unit_px: side of a hidden square in pixels; the work tries 4, 8, 16, 32 and 64.
+        unit_px: side of a hidden square in pixels; the work tries 4, 8, 16, 32 and 64. None: a
+            patch.
         ratio: share of squares to hide, rounded up to whole squares.
 
     Raises:
@@ -81,7 +82,7 @@ class RandomPatchMasker(UnitMasker):
         self,
         img_size: int | tuple[int, int],
         patch_size: int,
-        unit_px: int = 32,
+        unit_px: int | None = 32,
         ratio: float = 0.6,
     ) -> None:
         super().__init__(img_size, patch_size, unit_px)
