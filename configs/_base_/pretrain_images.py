@@ -15,8 +15,6 @@ train_cfg = dict(by_epoch=True)
 custom_hooks = [
     dict(type='SkippedImages', limit=0.01),
     dict(type='BindData'),
-    dict(type='SeededSteps'),
-    dict(type='FiniteLoss', interval=10),
     dict(type='UpdateTarget'),
     dict(type='MethodRecord'),
     dict(type='ReconstructionPictures', interval=20)]

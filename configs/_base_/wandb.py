@@ -1,9 +1,7 @@
 """Logs to Weights & Biases beside the files: `_base_ = [..., '../_base_/wandb.py']`, after runtime.py.
 
-Needs `pip install wandb` and `wandb login`; WANDB_MODE=offline keeps the run on this machine.
+What stands here is told to `wandb.init`, and joins the backends of the visualizer when a recipe is
+read (mim_backbones/training/config.py). Needs `pip install wandb` and `wandb login`;
+WANDB_MODE=offline keeps the run on this machine.
 """
-visualizer = dict(
-    vis_backends=[
-        dict(type='LocalVisBackend'),
-        dict(type='TensorboardVisBackend'),
-        dict(type='WandbVisBackend', init_kwargs=dict(project='mimbench'))])
+wandb = dict(project='mimbench')

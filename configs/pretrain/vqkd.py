@@ -44,7 +44,5 @@ default_hooks = dict(checkpoint=dict(interval=10))
 custom_hooks = [
     dict(type='SkippedImages', limit=0.01),
     dict(type='BindData'),
-    dict(type='SeededSteps'),
-    dict(type='FiniteLoss', interval=10),
     dict(type='MethodRecord'),
     dict(type='CodebookHealthHook', interval=50)]

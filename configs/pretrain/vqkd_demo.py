@@ -47,7 +47,5 @@ default_hooks = dict(logger=dict(interval=25), checkpoint=dict(interval=4, max_k
 custom_hooks = [
     dict(type='SkippedImages', limit=0.01),
     dict(type='BindData'),
-    dict(type='SeededSteps'),
-    dict(type='FiniteLoss', interval=10),
     dict(type='MethodRecord'),
     dict(type='CodebookHealthHook', interval=100)]

@@ -28,23 +28,60 @@ TEACHER = {
     'type': 'BackboneTeacher', 'random_weights': True,
     'backbone': {'type': 'mim_backbones.MIMViT', 'arch': {**ARCH, 'depth': 1}, 'patch_size': 8},
 }  # fmt: skip
+HIERA_TEACHER = {
+    **TEACHER,
+    'backbone': {**HIERA, 'q_pool': 2, 'arch': {**HIERA['arch'], 'depths': (1, 2, 1, 2)}},
+}
+SWIN_TEACHER = {
+    **TEACHER,
+    'backbone': {
+        **SWIN,
+        'arch': {**SWIN['arch'], 'depths': (1, 1, 2, 1), 'num_heads': (1, 1, 2, 4)},
+    },
+}
 TOKENIZER = {
     'type': 'BEiTv2Tokenizer', 'random_weights': True, 'codes': 16, 'dim': 4, 'patch_size': 8,
     'arch': {**ARCH, 'depth': 1},
 }  # fmt: skip
 IDS = {'type': 'TokenTarget', 'tokenizer': TOKENIZER}
 FEATURES = {'type': 'FeatureTarget', 'teacher': TEACHER}
-MASKER = {'type': 'RandomPatchMasker', 'unit_px': 8, 'ratio': 0.5}
+RELATIONS = {'type': 'TokenRelationTarget', 'teacher': TEACHER}
+MASKER = {'type': 'RandomPatchMasker', 'unit_px': None, 'ratio': 0.5}
 VQVIT = {**VIT, 'mask_token': False, 'qkv_bias': 'qv', 'final_norm': False, 'fc_norm': True}
+MAE_VIT = {**VIT, 'mask_token': False, 'pos_embed': 'sincos'}
+MAE_DECODER = {'type': 'MAEDecoder', 'embed_dim': 16, 'depth': 1, 'num_heads': 2}
+HIERA_DECODER = {**MAE_DECODER, 'pos_embed': 'learned'}
+MOCO_VIT = {**VIT, 'mask_token': False, 'pos_embed': 'sincos-row-first'}
 # A model for every registered method: a new one is tested the day it has a line here.
 METHODS = {
     'SimMIM': {'type': 'SimMIM', 'backbone': VIT},
+    'MAE': {'type': 'MAE', 'backbone': MAE_VIT, 'decoder': MAE_DECODER},
+    'HieraMAE': {'type': 'HieraMAE', 'decoder': HIERA_DECODER,
+                 'backbone': {**HIERA, 'mask_token': False, 'q_pool': 2}},
+    'MILAN': {'type': 'MILAN', 'backbone': MAE_VIT,
+              'decoder': {**MAE_DECODER, 'type': 'PromptingDecoder'},
+              'target': {**FEATURES, 'importance': True}},
+    'DMAE': {'type': 'DMAE', 'backbone': MAE_VIT, 'decoder': MAE_DECODER, 'teacher': TEACHER},
+    'Data2Vec': {'type': 'Data2Vec', 'backbone': VIT,
+                 'target': {'type': 'EMABlocks', 'blocks': 1}},
+    'DBOT': {'type': 'DBOT', 'backbone': MAE_VIT, 'decoder': MAE_DECODER},
+    'DHieraMAE': {'type': 'DHieraMAE', 'decoder': HIERA_DECODER, 'teacher': HIERA_TEACHER,
+                  'backbone': {**HIERA, 'mask_token': False, 'q_pool': 2}},
+    'DSimMIM': {'type': 'DSimMIM', 'teacher': SWIN_TEACHER, 'decode_from': 2,
+                'backbone': {**SWIN, 'img_size': 128, 'output_norm': 'none'},  # even maps
+                'distill': [{'target': {'type': 'RelationTarget'}, 'extra_block': True}]},
     'BEiT': {'type': 'BEiT', 'backbone': VIT, 'target': IDS},
     'BEiTv2': {'type': 'BEiTv2', 'backbone': VIT, 'target': IDS, 'early_layers': 1,
                'head_layers': 1},
     'VQKD': {'type': 'VQKD', 'backbone': VQVIT, 'target': FEATURES,
              'codebook': {'codes': 8, 'dim': 4}, 'decoder': {'arch': ARCH}},
+    'TinyMIM': {'type': 'TinyMIM', 'target': RELATIONS,
+                'backbone': {**MAE_VIT, 'arch': {**ARCH, 'depth': 4}}},
+    'MoCoV3': {'type': 'MoCoV3', 'backbone': MOCO_VIT, 'hidden_dim': 16, 'out_dim': 8},
 }  # fmt: skip
+# Data sets of the methods that hide nothing.
+UNMASKED = {'VQKD': {'type': 'UnlabelledImages'}, 'TinyMIM': {'type': 'UnlabelledImages'},
+            'MILAN': {'type': 'UnlabelledImages'}, 'MoCoV3': {'type': 'TwoViews'}}  # fmt: skip
 
 
 @MODELS.register_module(force=True)
@@ -104,7 +141,7 @@ def write_dalle(path, width: int = 4, codes: int = 16):
 
 def recipe(model: dict, images, work_dir, epochs: int = 2, **dataset) -> Config:
     """A whole config around a model: batches of two, fp32, one process."""
-    masks = model['type'] != 'VQKD'
+    masked = {'type': 'UnlabelledImages', 'masker': MASKER}
     return Config({
         'default_scope': 'pretrain',
         'model': model,
@@ -115,8 +152,7 @@ def recipe(model: dict, images, work_dir, epochs: int = 2, **dataset) -> Config:
             'num_workers': 0,
             'sampler': {'type': 'SeededSampler', 'seed': 0},
             'collate_fn': {'type': 'default_collate'},
-            'dataset': {'type': 'UnlabelledImages', 'root': str(images),
-                        **({'masker': MASKER} if masks else {}), **dataset},
+            'dataset': {**UNMASKED.get(model['type'], masked), 'root': str(images), **dataset},
         },
         'optim_wrapper': {'optimizer': {'type': 'AdamW', 'lr': 2e-3}},
         'train_cfg': {'by_epoch': True, 'max_epochs': epochs},
@@ -125,8 +161,7 @@ def recipe(model: dict, images, work_dir, epochs: int = 2, **dataset) -> Config:
             'logger': None,
         },
         'custom_hooks': [
-            {'type': kind} for kind in ('BindData', 'SkippedImages', 'SeededSteps', 'FiniteLoss',
-                                        'UpdateTarget', 'MethodRecord')
+            {'type': kind} for kind in ('BindData', 'SkippedImages', 'UpdateTarget', 'MethodRecord')
         ],
         'visualizer': {'type': 'Visualizer', 'name': f'{work_dir.parent.name}_{work_dir.name}'},
         'log_level': 'ERROR',

@@ -55,7 +55,7 @@ def start(recipe: str, work_dir: Path, images: Path, *options: str, processes: i
     environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
     if processes:
         launch = ['bash', 'tools/dist_train.sh', f'configs/pretrain/{recipe}.py', str(processes)]
-        environment |= {'PYTHON': sys.executable, 'MIMBENCH_VENV': 'none', 'PORT': '29637'}
+        environment |= {'PYTHON': sys.executable, 'MIMBENCH_VENV': 'none'}
     command = [
         *launch, '--work-dir', str(work_dir), '--cfg-options',
         f'train_dataloader.dataset.root={images}', 'train_dataloader.num_workers=0',

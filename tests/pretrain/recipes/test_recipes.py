@@ -32,7 +32,18 @@ ROWS = [
 ]  # fmt: skip
 SMALL = {
     'MIMSwin': {'embed_dim': 8, 'depths': (1, 2, 1, 1), 'num_heads': (1, 1, 2, 2)},
+    'MIMHiera': {'embed_dim': 8, 'depths': (1, 1, 1, 1), 'num_heads': 1},
     'MIMViT': {'embed_dim': 16, 'depth': 10, 'num_heads': 2},
+}
+
+# Where patches or windows do not divide 96 px.
+OTHER_SIDES = {
+    'mae_vit-h_1600e': 98,
+    'dbot_vit-h_1600e': 98,
+    'img2vec_vit-h_800e': 98,
+    'eva_vit-g_150e': 98,
+    'simmim_swin-l_800e': 384,
+    **dict.fromkeys(('simmim-lite_swin-ti_400e', 'd-simmim-lite_swin-ti_400e'), 448),
 }
 
 
@@ -57,9 +68,15 @@ def bring_files(model: Any, folder: Path) -> None:
         target.tokenizer.checkpoint = str(write_dalle(folder / 'encoder.pth'))
     elif 'tokenizer' in target:
         target.tokenizer = {**TOKENIZER, 'patch_size': model.backbone.patch_size}
-    if 'teacher' in target:
-        patch = model.backbone.patch_size
-        target.teacher = {**TEACHER, 'backbone': {**TEACHER['backbone'], 'patch_size': patch}}
+    if target.get('type') == 'TokenRelationTarget':
+        target.update(block=-1, heads=2)
+    for holder in (target, model):
+        if 'teacher' in holder:
+            net = model.backbone
+            if holder is target or net.type.endswith('MIMViT'):
+                patch = 32 if net.type.endswith('MIMSwin') else net.patch_size  # one for each token
+                net = {**TEACHER['backbone'], 'patch_size': patch}
+            holder.teacher = {**TEACHER, 'backbone': dict(net)}
 
 
 def shrunk(path: Path, images: Path, out: Path, options: dict[str, Any] | None = None) -> Config:
@@ -85,8 +102,13 @@ def shrunk(path: Path, images: Path, out: Path, options: dict[str, Any] | None =
         cfg.model.head.arch = SMALL['MIMSwin']
     if 'early_layers' in cfg.model:
         cfg.model.early_layers = min(cfg.model.early_layers, 9)
-    if 'decoder' in cfg.model:
-        cfg.model.decoder.arch = {**ARCH, 'depth': cfg.model.decoder.arch.depth}
+    decoder = cfg.model.get('decoder', {})
+    if 'arch' in decoder:
+        decoder.arch = {**ARCH, 'depth': decoder.arch.depth}
+    elif decoder:
+        decoder.update(embed_dim=16, num_heads=2)
+    if 'hidden_dim' in cfg.model:
+        cfg.model.update(hidden_dim=16, out_dim=8)
     bring_files(cfg.model, out)
     return cfg
 
@@ -99,14 +121,17 @@ def train_a_step(cfg: Config) -> None:
     after: dict[str, Any] = runner.model.state_dict()
     assert all(torch.isfinite(value).all() for value in after.values())
     groups = runner.optim_wrapper.optimizer.param_groups
-    assert sum(len(g['params']) for g in groups) == len(list(runner.model.parameters()))
+    learnt = {name for name, value in runner.model.named_parameters() if value.requires_grad}
+    stepped = {value for group in groups for value in group['params'] if value.requires_grad}
+    assert len(stepped) == len(learnt)
     moved = {name for name, value in before.items() if not torch.equal(value, after[name])}
     if cfg.model.type == 'VQKD':
         assert {'quantize.codebook', 'quantize.started'} <= moved
     elif cfg.param_scheduler and not cfg.param_scheduler[0].get('start_ratio'):
-        assert not moved  # its warm-up starts at a rate of 0
+        assert not moved & learnt  # its warm-up starts at a rate of 0
     else:
-        assert {'backbone', 'head'} <= {name.partition('.')[0] for name in moved}
+        heads = {name.partition('.')[0] for name in learnt} & {'head', 'projector', 'decoder'}
+        assert {'backbone', *heads} <= {name.partition('.')[0] for name in moved & learnt} and heads
 
 
 @pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
@@ -126,7 +151,9 @@ def test_row_of_a_study(study, tier, row, images, tmp_path) -> None:
 def test_no_recipe_says_a_size_twice(path) -> None:
     """Image and patch size stand in the backbone alone."""
     cfg = read_config(path)
-    assert {'img_size', 'patch_size'} <= set(cfg.model.backbone)
+    assert 'img_size' in cfg.model.backbone
+    # A Hiera's stem has one stride only.
+    assert 'patch_size' in cfg.model.backbone or cfg.model.backbone.type.endswith('MIMHiera')
     text = str({key: cfg[key] for key in ('train_dataloader', 'custom_hooks')})
     assert not any(word in text for word in ('img_size', 'patch_size', 'token_size', 'input_size'))
 
@@ -135,13 +162,15 @@ def test_no_recipe_says_a_size_twice(path) -> None:
 @pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
 def test_another_image_size_is_one_option(path, images, tmp_path) -> None:
     """--cfg-options model.backbone.img_size=96: mask, views, head and target follow."""
-    cfg = shrunk(path, images, tmp_path, {'model.backbone.img_size': 96})
+    side = OTHER_SIDES.get(path.stem, 96)
+    cfg = shrunk(path, images, tmp_path, {'model.backbone.img_size': side})
     runner = build_runner(cfg)
     runner.train()
     item = runner.train_dataloader.dataset[(0, (0, 0, 0))]
-    assert item['image'].shape[1:] == (96, 96)
+    assert item['image'].shape[1:] == (side, side)
     if 'target_image' in item:  # DALL-E's cells are 8 px, the student's patches 16
-        assert item['target_image'].shape[1:] == (48, 48)
+        own = side if 'jitter_target' in cfg.train_dataloader.dataset else side // 2
+        assert item['target_image'].shape[1:] == (own, own)
 
 
 @pytest.mark.parametrize('option', [
