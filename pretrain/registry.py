@@ -10,7 +10,8 @@ from mim_backbones.registry import child_registries
 
 SCOPE = 'pretrain'
 HERE = Path(__file__).parent
-UNREGISTERED = {'ablation', 'commands', 'inspect'}  # rooms whose files register nothing
+# Rooms whose files register nothing.
+UNREGISTERED = {'ablation', 'commands', 'diversity', 'inspect'}
 # Any file of the other rooms is found by being there.
 MODULES = [
     f'{SCOPE}.{room.name}.{module.name}'

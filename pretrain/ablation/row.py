@@ -1,5 +1,6 @@
 """A row at a tier: its changes put on the tier's recipe, at its budget, and how far it is."""
 
+import copy
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -38,7 +39,7 @@ def config_text(recipe: Path, changes: Changes) -> str:
         node = nested
         for name in parents:
             node = node.setdefault(name, {})
-        node[last] = value
+        node[last] = copy.deepcopy(value)  # a later key may lie inside it
     lines = [f'{k} = {pformat(v, width=96, sort_dicts=False)}' for k, v in nested.items()]
     return '\n'.join([f'_base_ = [{str(recipe)!r}]', *lines, ''])
 
@@ -111,13 +112,18 @@ class Finished:
 
 
 class Row:
-    """The files of one row and seed: its config, the pre-training beside it, and what ended it."""
+    """The files of one row and seed: its config, the pre-training beside it, and what ended it.
 
-    def __init__(self, study: Study, tier: Tier, name: str, folder: Path) -> None:
+    given: changes beside the study's own, such as the checkpoint of another row.
+    """
+
+    def __init__(
+        self, study: Study, tier: Tier, name: str, folder: Path, given: Changes | None = None
+    ) -> None:
         self.name = name
         self.folder = folder
         self.recipe = tier.recipe
-        self.changes = study.changes(name, tier)
+        self.changes = {**study.changes(name, tier), **(given or {})}
         self.config = folder / 'config.py'
         self.work_dir = folder / 'pretrain'
         self.log = folder / 'pretrain.log'

@@ -6,7 +6,8 @@ import io
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,15 @@ from mim_backbones.data_spec import load_data_spec, require
 from pretrain.ablation.pretraining import Outcome, Training, pretrain_rows
 from pretrain.ablation.row import Finished, Row, Settings
 from pretrain.ablation.study import Question, Study, Tier
+from pretrain.diversity.candidates import open_candidates
+from pretrain.diversity.figure import figure
+from pretrain.diversity.measure import Measured, measure, readable
+from pretrain.diversity.scores import Against, against_scores, read_scores
+from pretrain.images.decode import choose_images
 from pretrain.targets.base import files_in
 
 STDERR = 2
+DIVERSITY_IMAGES = 64
 COLUMNS = ('checkpoint', 'metric', 'value', 'status', 'source')  # of `mimbench report --beside`
 
 
@@ -63,36 +70,80 @@ def run_ablation(plan: Plan) -> tuple[bool, dict[str, Any]]:
     for task in plan.tasks:
         require(spec, task)
     check_writable(plan.out)
-    trainings = []
-    for seed in plan.seeds:
-        for name in plan.rows:
-            row = Row(plan.study, plan.tier, name, plan.out / 'rows' / name / f'seed{seed}')
-            trainings.append(Training(row, settings_of(row, plan, images, seed)))
+    outcomes = pretrain(plan, images)
+    finished = {one.training: one.finished for one in outcomes if one.finished}
+    measured = diversities(plan, images, finished) if plan.axis.diversity else []
+    evaluated = [evaluate(plan, seed, finished) for seed in plan.seeds]
+    scored = with_results(plan.out / 'results')
+    rows = {one.training.row.name: one.training.row for one in reversed(outcomes)}
+    shown = [rows[name] for name in plan.rows if name in scored]
+    against = []
+    if measured and shown:
+        against = against_scores(measured, read_scores(plan.out / 'results', [*rows]))
+    page = report(plan, shown, measured, against) if shown else None
+    record = {
+        'report': str(page) if page else None,
+        'note': plan.remark or None,
+        'rows': [_record(plan, outcome) for outcome in outcomes],
+        'diversity': {one.name: asdict(one.diversity) for one in measured},
+        'against': [one.verdict() for one in against],
+    }
+    failed = any(outcome.failure for outcome in outcomes)
+    return all(evaluated) and page is not None and not failed, record
+
+
+def pretrain(plan: Plan, images: str) -> list[Outcome]:
+    """Every row, by seed; one that learns from another's checkpoint comes after that.
+
+    Raises:
+        UserError: the folder holds a row with other settings. Of a row that needs another, this
+            is known only when that is trained.
+    """
+    found: dict[tuple[str, int], Outcome] = {}
+    for wave in plan.axis.waves(plan.rows):
+        trainings = []
+        for seed in plan.seeds:
+            for name in wave:
+                needed = {k: found[row, seed] for k, row in plan.axis.after.get(name, {}).items()}
+                given = {k: one.finished.checkpoint for k, one in needed.items() if one.finished}
+                folder = plan.out / 'rows' / name / f'seed{seed}'
+                row = Row(plan.study, plan.tier, name, folder, given)
+                training = Training(row, settings_of(row, plan, images, seed))
+                failed = [one.training.row.name for one in needed.values() if not one.finished]
+                if failed:
+                    why = f'needs {failed[0]}, which failed'
+                    found[name, seed] = Outcome(training, None, why)
+                else:
+                    trainings.append(training)
+        for outcome in pretrain_wave(plan, trainings):
+            training = outcome.training
+            found[training.row.name, training.settings.seed] = outcome
+    return [found[name, seed] for seed in plan.seeds for name in plan.rows]
+
+
+def pretrain_wave(plan: Plan, trainings: list[Training]) -> list[Outcome]:
+    """Those that need nothing more; what an earlier run finished is kept."""
     kept = {one: one.row.open(one.settings, plan.remark) for one in trainings}
     waiting = [one for one in trainings if kept[one] is None]
     with PoolDisplay(len(waiting)) as display:
-        for one, found in kept.items():
-            if found is not None:
-                display.say(f'{one.name}: already pre-trained {found.steps} steps')
+        for one, end in kept.items():
+            if end is not None:
+                display.say(f'{one.name}: already pre-trained {end.steps} steps')
         outcomes = pretrain_rows(
             waiting,
             plan.jobs or default_parallel(),
             tick=lambda running: display.tick([one.stand() for one in running]),
             ended=lambda outcome: display.ended(outcome.training.name, ending_of(outcome)),
         )
-    trained = {outcome.training: outcome.finished for outcome in outcomes}
-    failures = {outcome.training: outcome.failure for outcome in outcomes if outcome.failure}
-    finished = {one: end for one in trainings if (end := kept[one] or trained.get(one))}
-    evaluated = [evaluate(plan, seed, finished) for seed in plan.seeds]
-    measured = with_results(plan.out / 'results')
-    rows = {one.row.name: one.row for one in reversed(trainings) if one.row.name in measured}
-    page = report(plan, [rows[name] for name in plan.rows if name in rows]) if rows else None
-    record = {
-        'report': str(page) if page else None,
-        'note': plan.remark or None,
-        'rows': [_record(plan, one, finished.get(one), failures.get(one)) for one in trainings],
-    }
-    return all(evaluated) and page is not None and not failures, record
+    return [Outcome(one, end, None) for one, end in kept.items() if end] + outcomes
+
+
+def diversities(plan: Plan, images: str, finished: Collection[Training]) -> list[Measured]:
+    """Of what each row of the first seed predicts, on its pre-training images, uncropped."""
+    rows = [one.row for one in finished if one.settings.seed == plan.seeds[0]]
+    files, _ = readable(choose_images(images, DIVERSITY_IMAGES))
+    candidates = open_candidates([f'{row.name}={row.config}' for row in rows])
+    return [measure(one, files) for one in candidates]
 
 
 def ending_of(outcome: Outcome) -> str:
@@ -134,16 +185,25 @@ def with_results(folder: Path) -> set[str]:
     return {json.loads(path.read_text())['name'] for path in folder.glob('*.json')}
 
 
-def report(plan: Plan, rows: list[Row]) -> Path | None:
-    """`mimbench report` with the work's figures beside ours; None when it failed.
+def report(
+    plan: Plan, rows: list[Row], measured: list[Measured], against: list[Against]
+) -> Path | None:
+    """`mimbench report` with figures beside the scores; None when it failed.
 
-    rows: those that have a result.
+    Args:
+        rows: those that have a result.
+        measured, against: the diversity of targets, where the axis asks for it.
     """
-    figures, out = plan.out / 'published.csv', plan.out / 'report'
-    write_bytes_atomically(figures, published_csv(plan).encode())
+    beside, out = plan.out / 'beside.csv', plan.out / 'report'
+    write_bytes_atomically(beside, beside_csv(plan, measured).encode())
     title = f'{plan.study.method} ablation: {plan.axis.title} ({plan.tier.name})'
-    words = [str(plan.out / 'results'), '--out', str(out), '--title', title]
-    words += ['--beside', str(figures), '--note', note(plan, rows)]
+    words = [str(plan.out / 'results'), '--out', str(out), '--title', title, '--by-name']
+    said = [note(plan, rows), *(f'{one.title}: {one.verdict()}.' for one in against)]
+    words += ['--beside', str(beside), '--note', ' '.join(part for part in said if part)]
+    if measured:
+        picture = plan.out / 'diversity.png'
+        write_bytes_atomically(picture, figure(measured, against, 'png'))
+        words += ['--picture', f'Token diversity of the targets={picture}']
     for row in rows:
         if drawn := row.picture():
             words += ['--picture', f'{row.name}={drawn}']
@@ -164,15 +224,19 @@ def note(plan: Plan, rows: list[Row]) -> str:
     return ' '.join(part for part in said if part)
 
 
-def published_csv(plan: Plan) -> str:
-    """The work's figure of every row, its cells empty where none is known."""
+def beside_csv(plan: Plan, measured: list[Measured]) -> str:
+    """The work's figure of every row, or its target's diversity; empty where none is known."""
+    known: dict[str, tuple[Any, str, str]] = {
+        row: (one.value, one.status, one.source) for row, one in plan.axis.published.items()
+    }
+    for one in measured:
+        source = f'{one.diversity} over {one.images} images, seed {plan.seeds[0]}'
+        known[one.name] = (f'{one.diversity.mean:.3f}', 'measured', source)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator='\n')
     writer.writerow(COLUMNS)
     for row in plan.rows:
-        figure = plan.axis.published.get(row)
-        known = (figure.value, figure.status, figure.source) if figure else ('', '', '')
-        writer.writerow((row, plan.study.metric, *known))
+        writer.writerow((row, plan.study.metric, *known.get(row, ('', '', ''))))
     return stream.getvalue()
 
 
@@ -182,16 +246,15 @@ def mimbench(*words: str) -> bool:
     return subprocess.run(command, stdout=STDERR, check=False).returncode == 0
 
 
-def _record(
-    plan: Plan, training: Training, finished: Finished | None, failure: str | None
-) -> dict[str, Any]:
-    figure = plan.axis.published.get(training.row.name)
+def _record(plan: Plan, outcome: Outcome) -> dict[str, Any]:
+    training, finished = outcome.training, outcome.finished
+    published = plan.axis.published.get(training.row.name)
     return {
         'row': training.row.name,
         'seed': training.settings.seed,
         'checkpoint': finished.checkpoint if finished else None,
         'steps': finished.steps if finished else None,
         'seconds': finished.seconds if finished else None,
-        'failure': failure,
-        'published': {'value': figure.value, 'status': figure.status} if figure else None,
+        'failure': outcome.failure,
+        'published': {'value': published.value, 'status': published.status} if published else None,
     }

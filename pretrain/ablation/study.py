@@ -1,7 +1,7 @@
 """What a study compares: questions, the rows that answer them, tiers, and the work's figures."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ class Tier:
     recipe: Path
     steps: int
     tasks: tuple[str, ...]
-    instead: dict[str, Changes]
+    instead: Mapping[str, Changes]
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,37 @@ class Question:
     default: the row that the work settles on; differences are taken to it.
     published: row -> figure, for those known.
     note: what is known of the others; '' for nothing.
+    after: row -> key of the recipe -> the row whose checkpoint, of the same seed, is put there.
+    diversity: whether the token diversity of each row's target is measured too.
     """
 
     name: str
     title: str
     default: str
-    rows: dict[str, Changes]
+    rows: Mapping[str, Changes]
     at: dict[str, tuple[str, ...]]
     published: dict[str, Figure]
     note: str
+    after: dict[str, dict[str, str]] = field(default_factory=dict)
+    diversity: bool = False
+
+    def with_needed(self, rows: Iterable[str]) -> tuple[str, ...]:
+        """The rows, those that they need among them or before them."""
+        found: dict[str, None] = {}
+        for row in rows:
+            needed = self.with_needed(self.after.get(row, {}).values())
+            found |= dict.fromkeys([*needed, row])
+        return tuple(found)
+
+    def waves(self, rows: Iterable[str]) -> list[tuple[str, ...]]:
+        """The rows in turns: what a row needs is in an earlier one."""
+        waiting, waves = list(rows), []
+        while waiting:
+            needing = [row for row in waiting if {*self.after.get(row, {}).values()} & {*waiting}]
+            assert needing != waiting, f'{self.name}: rows need each other'
+            waves.append(tuple(row for row in waiting if row not in needing))
+            waiting = needing
+        return waves
 
 
 @dataclass(frozen=True)
@@ -130,11 +152,23 @@ def _question(
     }
     rows = _rows(axis['rows'], short)
     at = {tier: tuple(axis[tier]) for tier in tiers if tier in axis}
-    assert {axis['default'], *published, *sum(at.values(), ())} <= set(rows), name
-    return Question(name, axis['title'], axis['default'], rows, at, published, axis.get('note', ''))
+    after = _rows(axis.get('after', {}), short)
+    needed = {row for keys in after.values() for row in keys.values()}
+    assert {axis['default'], *published, *sum(at.values(), ()), *after, *needed} <= {*rows}, name
+    return Question(
+        name,
+        axis['title'],
+        axis['default'],
+        rows,
+        at,
+        published,
+        axis.get('note', ''),
+        after,
+        axis.get('diversity', False),
+    )
 
 
-def _rows(rows: dict[str, dict[str, Any]], short: dict[str, str]) -> dict[str, Changes]:
+def _rows(rows: dict[str, dict[str, Any]], short: dict[str, str]) -> dict[str, dict[str, Any]]:
     """Each row's changes with the short names of keys spelt out."""
 
     def spelt(key: str) -> str:

@@ -29,7 +29,11 @@ def methods() -> list[str]:
     help='Data YAML, or the folder of `mimbench synth`. [default: the synthetic world, in OUT]',
 )  # fmt: skip
 @click.option('--out', type=click.Path(path_type=Path), help='[default: work_dirs/ablation/METHOD]')
-@click.option('--rows', metavar='ROW,..', help='Some of the axis. [default: those of the tier]')
+@click.option(
+    '--rows',
+    metavar='ROW,..',
+    help='Some of the axis, and those they need. [default: those of the tier]',
+)
 @click.option(
     '--tasks', type=Words(lambda: plugins('mimbench.tasks'), 'task', strict=False),
     metavar='TASK,..', help="[default: the tier's]",
@@ -65,9 +69,10 @@ def ablate(
     """Pre-train each row of an axis of METHOD's study, evaluate it, and write one report.
 
     A row is what it changes in a recipe, in configs/pretrain/ablation/METHOD.yaml, here put on the
-    recipe of the tier. The report, OUT/AXIS/report, shows the work's own figures beside ours, each
-    with how we know it. What OUT holds already is not done again. Shorter budgets are noted in the
-    report and in the checkpoints.
+    recipe of the tier. A row that learns from another's checkpoint comes after it. The report,
+    OUT/AXIS/report, shows the work's own figures beside ours, each with how we know it, or the
+    token diversity of what each row predicts. What OUT holds already is not done again. Shorter
+    budgets are noted in the report and in the checkpoints.
 
     \b
     Examples:
@@ -75,6 +80,7 @@ def ablate(
       mimbench ablate simmim --axis head --data world --out work_dirs/heads --seed 0 --seed 1
       mimbench ablate simmim --axis target --rows target_l1,target_bins_256 --tasks segmentation
       mimbench ablate simmim --axis area --steps 20 --finetune-steps 20
+      mimbench ablate img2vec --axis teacher --seed 0 --seed 1
 
     \b
     Exit codes: 0 all done; 1 a row failed, the others are there; 2 wrong input, nothing was run.
@@ -95,7 +101,7 @@ def ablate(
         study=study,
         axis=chosen,
         tier=size,
-        rows=names,
+        rows=chosen.with_needed(names),
         tasks=wanted,
         data=(data or synthetic_world(folder / 'data')).absolute(),
         out=folder / chosen.name,

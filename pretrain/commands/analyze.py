@@ -11,4 +11,4 @@ from mim_backbones.console.cli import EntryPointGroup
 
 @click.group(cls=EntryPointGroup, entry_point_group='mimbench.analyze')
 def analyze() -> None:
-    """Look closely at one part of a method: masks, codebook, tokens."""
+    """Look closely at one part of a method: masks, codebook, tokens, teachers."""

@@ -23,11 +23,23 @@ from mim_backbones.console.options import backbone_option, warn, warn_skipped
     '--config', type=click.Path(path_type=Path),
     help='Recipe of a checkpoint that tools/train.py did not write.',
 )  # fmt: skip
+@click.option(
+    '--norm-pix/--no-norm-pix', default=None,
+    help='Of MAE, where the file does not say: whether patches are normalised each by itself.',
+)  # fmt: skip
+@click.option(
+    '--decoder-heads', type=click.IntRange(1), help='Of MAE, where the file does not say.'
+)
+@click.option(
+    '--decode-from', type=click.IntRange(0),
+    help='Of D2-MAE, where the file does not say: the block that is decoded, from 0.',
+)  # fmt: skip
 @backbone_option
 @click.option('--json', 'as_json', is_flag=True, help='Print what was drawn as JSON.')
 def reconstruct(
     checkpoint: Path, images: Path, out: Path, count: int, seed: int, scale: int | None,
-    config: Path | None, backbone: dict[str, Any], as_json: bool,
+    config: Path | None, norm_pix: bool | None, decoder_heads: int | None,
+    decode_from: int | None, backbone: dict[str, Any], as_json: bool,
 ) -> None:  # fmt: skip
     """Original, masked and restored image, one row each.
 
@@ -41,6 +53,8 @@ def reconstruct(
       mimbench reconstruct work_dirs/demo/epoch_16.pth cat.jpg --scale 2
       mimbench reconstruct simmim_pretrain__swin_base__img192_window6__800ep.pth cat.jpg \\
         --config configs/pretrain/simmim.py
+      mimbench reconstruct mae_pretrain_vit_base_full.pth cat.jpg --norm-pix
+      mimbench reconstruct mae_hiera_base_224.pth cat.jpg
 
     \b
     Exit codes: 0 drawn; 2 the checkpoint or the images cannot be used, or nothing can be drawn.
@@ -58,8 +72,10 @@ def reconstruct(
     )
 
     check_picture(out)
+    given = {'norm_pix': norm_pix, 'decoder_heads': decoder_heads, 'decode_from': decode_from}
+    options = {key: value for key, value in given.items() if value is not None}
     recipe = read_config(config) if config else None
-    model, masker, missing = load_drawable(checkpoint, recipe, backbone)
+    model, masker, missing = load_drawable(checkpoint, recipe, backbone, options)
     if missing:
         more = f' and {len(missing) - 1} more' if len(missing) > 1 else ''
         warn(

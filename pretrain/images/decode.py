@@ -3,24 +3,23 @@
 `decode` says how much of a file is read for a crop, docs/decode.md what that costs and spares:
 
     exact   every pixel, then one antialiased resize: what the published code sees, bit by bit
-    fast    a JPEG at 1/2, 1/4 or 1/8 by its DCT, any picture by whole boxes, as long as the crop
-            keeps twice the target's pixels each way, so that the antialiased resize decides
+    fast    a JPEG at 1/2, 1/4 or 1/8 by its DCT, as long as the crop keeps twice the target's
+            pixels each way, so that the antialiased resize decides; readers of fast.py
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from math import ceil
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageEnhance, UnidentifiedImageError
+from PIL import Image, ImageEnhance
 
 from mim_backbones.errors import UserError
+from mim_backbones.images.opening import BAD_IMAGE, open_image, to_rgb
+from pretrain.images import fast
 
 SUFFIXES = {'.jpg', '.jpeg', '.png'}
-# Whatever the ending says; Pillow's reader of PostScript would start a program.
-FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF', 'PPM')
 
 INTERPOLATIONS = {
     'bilinear': Image.Resampling.BILINEAR,
@@ -31,6 +30,7 @@ DECODES = ('exact', 'fast')
 KEPT = 2  # pixels a side for each of the target's that 'fast' leaves to the resize
 PROPERTIES = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of the full image
+Picture = Image.Image | np.ndarray  # Pillow's RGB, or (H, W, 3) uint8 where 'fast' read it
 
 
 def sample_crop(
@@ -95,62 +95,41 @@ def read_crop(
 
     Antialiased; bilinear as in SimMIM's code, BEiT's ask for bicubic.
     """
-    rgb, box = decode_for(image, box, out, decode)
+    rgb, (box,) = decode_for(image, [box], out, decode)
     return resize_box(rgb, box, out, interpolation, decode)
 
 
 def decode_for(
-    image: Image.Image, box: Box, out: int, decode: str = 'exact'
-) -> tuple[Image.Image, Box]:
-    """The RGB picture, perhaps decoded smaller for `box` at `out` pixels, and the box in it."""
+    image: Image.Image, boxes: Sequence[Box], out: int, decode: str = 'exact'
+) -> tuple[Picture, list[Box]]:
+    """The RGB picture, perhaps decoded smaller for `boxes` at `out` pixels, and the boxes in it."""
+    if decode == 'exact':
+        return to_rgb(image), [*boxes]
     full_width, full_height = image.size
-    shrink = min(box[2] - box[0], box[3] - box[1]) / out / KEPT
-    if decode == 'fast' and shrink >= 2:
-        # The next smaller of 1, 2, 4, 8 that these sizes fit into: rounded up, it keeps enough.
-        image.draft('RGB', (ceil(full_width / shrink), ceil(full_height / shrink)))
-    x, y = image.size[0] / full_width, image.size[1] / full_height
-    return to_rgb(image), (box[0] * x, box[1] * y, box[2] * x, box[3] * y)
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Any picture as 8-bit RGB; 16-bit grey keeps its shades (PIL's own conversion cuts at 255).
-
-    Raises:
-        ValueError: 32-bit values, of whose range the file says nothing.
-    """
-    if image.mode.startswith('I;16') or (image.mode == 'I' and image.format == 'PNG'):
-        shades = np.asarray(image).astype(np.float32) * (255 / 65535)
-        image = Image.fromarray(shades.round().astype(np.uint8))
-    if image.mode in ('I', 'F'):
-        raise ValueError(f'pixels of mode {image.mode}, whose range is not known')
-    return image.convert('RGB')
+    sides = (min(right - left, bottom - top) for left, top, right, bottom in boxes)
+    rgb = fast.read_jpeg(image, min(sides) / out / KEPT)
+    if rgb is None:
+        rgb = np.array(to_rgb(image))
+    height, width = rgb.shape[:2]
+    x, y = width / full_width, height / full_height
+    return rgb, [(box[0] * x, box[1] * y, box[2] * x, box[3] * y) for box in boxes]
 
 
 def resize_box(
-    rgb: Image.Image, box: Box, out: int, interpolation: str, decode: str = 'exact'
+    rgb: Picture, box: Box, out: int, interpolation: str, decode: str = 'exact'
 ) -> np.ndarray:
     """The box of a picture as (out, out, 3) uint8."""
-    left, top, right, bottom = (int(edge) for edge in box)
-    whole = (left, top, right, bottom) == box  # as it is, but for what was decoded smaller
-    if whole:
-        # Cut out first: a resize of a box would let its border see the pixels beyond.
-        rgb = rgb.crop((left, top, right, bottom))
-    gap = KEPT if decode == 'fast' else None
-    crop = rgb.resize((out, out), INTERPOLATIONS[interpolation], None if whole else box, gap)
-    return np.asarray(crop)
+    if decode == 'fast' and interpolation in fast.MODES:
+        pixels = rgb if isinstance(rgb, np.ndarray) else np.array(rgb)
+        return fast.resize(pixels, box, out, interpolation)
+    # Cut out first: a resize of a box would let its border see the pixels beyond.
+    left, top, right, bottom = (round(edge) for edge in box)
+    crop = as_pillow(rgb).crop((left, top, right, bottom))
+    return np.asarray(crop.resize((out, out), INTERPOLATIONS[interpolation]))
 
 
-def open_image(path: str | Path) -> Image.Image:
-    """Open a file and read its header only.
-
-    Raises:
-        OSError: missing, or no image (PIL's UnidentifiedImageError is one).
-    """
-    return Image.open(path, formats=FORMATS)
-
-
-# What decoding raises for a damaged file: truncated data, broken chunks, absurd sizes.
-BAD_IMAGE = (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError)
+def as_pillow(rgb: Picture) -> Image.Image:
+    return Image.fromarray(rgb) if isinstance(rgb, np.ndarray) else rgb
 
 
 def channels_first(pixels: np.ndarray, flip: bool = False) -> np.ndarray:
@@ -158,7 +137,7 @@ def channels_first(pixels: np.ndarray, flip: bool = False) -> np.ndarray:
     return np.ascontiguousarray((pixels[:, ::-1] if flip else pixels).transpose(2, 0, 1))
 
 
-def colour_jitter(image: Image.Image, strength: float, rng: np.random.Generator) -> Image.Image:
+def colour_jitter(image: Picture, strength: float, rng: np.random.Generator) -> Picture:
     """Change brightness, contrast and saturation, each by its own factor, in a random order.
 
     Args:
@@ -167,6 +146,7 @@ def colour_jitter(image: Image.Image, strength: float, rng: np.random.Generator)
     """
     if not strength:
         return image
+    image = as_pillow(image)
     factors = rng.uniform(1 - strength, 1 + strength, len(PROPERTIES))
     for k in rng.permutation(len(PROPERTIES)):
         image = PROPERTIES[k](image).enhance(float(factors[k]))
@@ -191,7 +171,9 @@ def list_images(root: str | Path) -> list[str]:
     return files
 
 
-def load_image(path: str | Path, img_size: int, interpolation: str = 'bilinear') -> torch.Tensor:
+def load_image(
+    path: str | Path, img_size: int, interpolation: str = 'bilinear', decode: str = 'exact'
+) -> torch.Tensor:
     """The centre of one file as (3, S, S) uint8.
 
     Raises:
@@ -200,7 +182,8 @@ def load_image(path: str | Path, img_size: int, interpolation: str = 'bilinear')
     try:
         with open_image(path) as image:
             width, height = image.size
-            pixels = read_crop(image, centre_crop((height, width)), img_size, interpolation)
+            box = centre_crop((height, width))
+            pixels = read_crop(image, box, img_size, interpolation, decode)
     except BAD_IMAGE as error:
         raise UserError(f'image {path} cannot be decoded: {error}') from error
     return torch.from_numpy(channels_first(pixels))

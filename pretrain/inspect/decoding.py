@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from pretrain.images.decode import DECODES, Box, decode_for, open_image, read_crop, sample_crop
+from mim_backbones.images.opening import open_image
+from pretrain.images.decode import DECODES, Box, decode_for, read_crop, sample_crop
 
 # Shares of the target's Nyquist frequency: what it shall keep, and what it cannot hold.
 SHARES = (0.5, 0.9, 1.2, 1.6)
@@ -70,7 +71,7 @@ def photo_cost(
         with open_image(file) as image:
             width, height = image.size
             boxes.append(sample_crop((height, width), scale, (3 / 4, 4 / 3), rng))
-            reduced += decode_for(image, boxes[-1], out, 'fast')[0].size != (width, height)
+            reduced += decode_for(image, boxes[-1:], out, 'fast')[1] != boxes[-1:]
     crops: dict[str, list[np.ndarray]] = {}
     rate = {}
     for decode in DECODES:

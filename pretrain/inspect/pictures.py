@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from mim_backbones.console.atomic_file import check_writable, write_atomically
 from mim_backbones.errors import UserError
-from pretrain.images.decode import BAD_IMAGE, open_image, to_rgb
+from mim_backbones.images.opening import BAD_IMAGE, open_image, to_rgb
 from pretrain.inspect.masks import avg_dist
 from pretrain.maskers.units import units_to_patches
 

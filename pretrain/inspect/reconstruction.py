@@ -26,18 +26,21 @@ Masker = Callable[[np.random.Generator], np.ndarray]
 
 
 def load_drawable(
-    checkpoint: str | Path, config: Config | None = None, backbone: Mapping[str, Any] | None = None
+    checkpoint: str | Path,
+    config: Config | None = None,
+    backbone: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> tuple[MaskedImageModel, Masker, list[str]]:
     """A model whose predictions are colours, the masker of its training, and what it lacks.
 
     Args:
-        config, backbone: see `load_method`.
+        config, backbone, options: see `load_method`.
 
     Raises:
         CheckpointError, UserError: see `load_method`; or its predictions have no colours, or no
             masker is known.
     """
-    model, record, missing = load_method(checkpoint, config, backbone)
+    model, record, missing = load_method(checkpoint, config, backbone, options)
     name = type(model).__name__
     if not isinstance(model, MaskedImageModel):
         raise UserError(f'{name} predicts no colours, so there is nothing to draw')
@@ -46,10 +49,11 @@ def load_drawable(
             f'{name} on {model.target.kind} predicts nothing with colours, so there is nothing to '
             'draw'
         )
-    if 'masker' not in record:
+    masker = record.get('masker') or ('model' not in record and model.released_masker)
+    if not masker:
         raise UserError(f'checkpoint {checkpoint} records no masker; give its recipe with --config')
     sizes = {'img_size': model.img_size, 'patch_size': model.backbone.mask_size}
-    return model, build_masker({**record['masker'], **sizes}), missing
+    return model, build_masker({**masker, **sizes}), missing
 
 
 # Not inference_mode: whatever a backbone keeps of such a pass, the next training step may use.

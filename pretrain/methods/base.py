@@ -7,6 +7,7 @@ A recipe says the image size and the patch once, in `backbone`: the target is fi
 model is built, data set and masker when a run starts (`bind`).
 """
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,9 +19,9 @@ from torch import Tensor
 from mim_backbones.backbones.base import MIMBackbone
 from mim_backbones.checkpoints.source import Content
 from mim_backbones.errors import UserError
+from mim_backbones.images.normalise import IMAGENET_MEAN, IMAGENET_STD, Normalise
 from mim_backbones.registry import MODELS as BACKBONES
 from pretrain.images.dataset import Needs
-from pretrain.images.preprocessor import IMAGENET_MEAN, IMAGENET_STD, Normalise
 from pretrain.registry import MODELS, build
 from pretrain.targets.base import Target, Wanted, bound_target, student_of
 
@@ -31,6 +32,7 @@ class Method(BaseModel):
     """A backbone and what it learns from.
 
     `unneeded`: entries of the state dict beside the backbone that predictions do without.
+    `released_masker`: config of the masker that released files of the method were trained with.
 
     Args:
         backbone: config of a `mim_backbones` backbone.
@@ -43,6 +45,7 @@ class Method(BaseModel):
     """
 
     unneeded: tuple[str, ...] = ('target.fingerprint',)
+    released_masker: dict[str, Any] | None = None
 
     def __init__(
         self,
@@ -58,6 +61,18 @@ class Method(BaseModel):
         self.target = None
         if target is not None:
             self.target = bound_target(target, self.backbone)
+            self.target.start(self)
+
+    def init_weights(self) -> None:
+        """Weights that the backbone starts from (`init_cfg`) are the start of what follows it."""
+        super().init_weights()
+        for target in self.targets:
+            target.start(self)
+
+    @property
+    def targets(self) -> list[Target]:
+        """All that it learns from."""
+        return [] if self.target is None else [self.target]
 
     @property
     def img_size(self) -> int:
@@ -79,12 +94,25 @@ class Method(BaseModel):
         A data set without `bind` has to know by itself.
 
         Raises:
-            UserError: the recipe says other sizes there.
+            UserError: the recipe says other sizes there, or it gives what the method cannot take.
         """
+        taken = inspect.signature(self.forward).parameters
+        for name in set(getattr(dataset, 'gives', ())) - set(taken):
+            raise UserError(
+                f'{type(self).__name__} takes no {name}, which {type(dataset).__name__} gives; set '
+                "train_dataloader.dataset.type='UnlabelledImages', and a masker if it is to hide"
+            )
         if hasattr(dataset, 'bind'):
             view, known = (getattr(self.target, name, None) for name in ('view', 'known'))
             who = type(self.backbone).__name__
             dataset.bind(Needs(self.img_size, self.backbone.mask_size, view, known, who))
+
+    def prepare(self, image: Tensor, **batch: Any) -> None:
+        """Settle what a run looks at once, with its first batch: a compiled loss cannot.
+
+        A frozen net goes to its device, a palette is looked at, a codebook starts; nothing else is
+        learnt. Arguments as of the loss.
+        """
 
     # ------------------------------------------------------------------ from a checkpoint
 
@@ -124,9 +152,22 @@ class Method(BaseModel):
         """Weights beside the backbone under our names, from ours or the released ones."""
         return state
 
+    def fit_state(self, own: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Those of `own_names` as this model wants them: position tables at its sizes.
+
+        Raises:
+            ValueError: a table that fits no grid.
+        """
+        return own
+
 
 class MaskedImageModel(Method):
-    """image -> mask -> backbone -> prediction -> loss against the target."""
+    """image -> mask -> backbone -> prediction -> loss against the target.
+
+    `needs_mask`: whether a loss without anything hidden is a mistake of the recipe.
+    """
+
+    needs_mask = True
 
     def forward(
         self,
@@ -134,6 +175,7 @@ class MaskedImageModel(Method):
         mask: Tensor | None = None,
         target_image: Tensor | None = None,
         target_ids: Tensor | None = None,
+        target_features: Tensor | None = None,
         mode: str = 'tensor',
     ) -> Any:
         """mode 'loss': dict of losses and figures; else `predict`.
@@ -143,17 +185,31 @@ class MaskedImageModel(Method):
             mask: (B, H/m, W/m) bool, True = hidden.
             target_image: (B, 3, H', W') in [0, 1], the target's view of the same crop.
             target_ids: (B, h, w) int64, what the target would say where that is known.
+            target_features: (B, rows, T), what its teacher would, see `Target.stored`.
 
         Raises:
             UserError: a loss without a mask, or a mask of another grid than the image's.
         """
         if mode != 'loss':
             return self.predict(image, mask)
-        if mask is None:
+        if mask is None and self.needs_mask:
             raise UserError(f'{type(self).__name__}: the data set of the recipe has no masker')
         if target_ids is not None:
             return self.loss(image, mask, Wanted(target_ids))
+        if target_features is not None:
+            return self.loss(image, mask, self.target.stored(target_features))
         return self.loss(image, mask, self.wanted(image if target_image is None else target_image))
+
+    def prepare(
+        self,
+        image: Tensor,
+        mask: Tensor | None = None,
+        target_image: Tensor | None = None,
+        target_ids: Tensor | None = None,
+        target_features: Tensor | None = None,
+    ) -> None:
+        if target_ids is None and target_features is None:
+            self.wanted(image if target_image is None else target_image)
 
     @torch.no_grad()
     def wanted(self, image: Tensor) -> Wanted:
@@ -161,8 +217,11 @@ class MaskedImageModel(Method):
         return self.target(image)
 
     @abstractmethod
-    def loss(self, image: Tensor, mask: Tensor, wanted: Wanted) -> dict[str, Tensor]:
-        """image (B, 3, H, W) in [0, 1]; mask (B, H/m, W/m) bool, True = hidden. No randomness."""
+    def loss(self, image: Tensor, mask: Any, wanted: Wanted) -> dict[str, Tensor]:
+        """image (B, 3, H, W) in [0, 1]; mask (B, H/m, W/m) bool, True = hidden. No randomness.
+
+        mask is None only where `needs_mask` is False.
+        """
 
     @abstractmethod
     def predict(self, image: Tensor, mask: Tensor | None) -> Any:

@@ -9,15 +9,19 @@ head   one linear layer after the final norm           recipe  configs/pretrain/
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mim_backbones.checkpoints.source import Content
-from pretrain.images.preprocessor import IMAGENET_MEAN, IMAGENET_STD
+from mim_backbones.images.normalise import IMAGENET_MEAN, IMAGENET_STD
 from pretrain.methods.base import Infer, MaskedImageModel
 from pretrain.methods.start import draw_backbone, draw_linear
 from pretrain.registry import MODELS
 from pretrain.targets.base import Wanted, as_text
+
+# Label of a patch that no loss asks for.
+UNNAMED = -100
 
 
 @MODELS.register_module()
@@ -54,20 +58,23 @@ class BEiT(MaskedImageModel):
 
     def loss(self, image: Tensor, mask: Tensor, wanted: Wanted) -> dict[str, Tensor]:
         """A loss and an accuracy of each branch. No randomness but drop path."""
-        labels = wanted.values.flatten()[hidden_places(mask)]
-        scores = self.predict(image, mask)
+        places, labels = named_patches(mask, wanted.values)
+        scores = self.scores(image, mask, places)
         result = {}
         for branch, logits in scores.items():
             # A single loss is called `loss`; the Runner sums whatever has `loss` in its name.
             name = f'loss_{branch}' if len(scores) > 1 else 'loss'
-            result[name] = F.cross_entropy(logits.float(), labels)
+            result[name] = F.cross_entropy(logits.float(), labels, ignore_index=UNNAMED)
             hit = logits.detach().argmax(1) == labels
-            result[f'accuracy_{branch}'] = hit.float().mean()
+            result[f'accuracy_{branch}'] = hit.sum() / (labels != UNNAMED).sum()
         return result
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Logits (M, codes) of each branch at the M hidden patches of the batch, image by image."""
-        places = hidden_places(mask)  # before the blocks are queued: it waits for the device
+        return self.scores(image, mask, hidden_places(mask))
+
+    def scores(self, image: Tensor, mask: Tensor, places: Tensor | slice) -> dict[str, Tensor]:
+        """Logits of each branch at some places of the flattened batch."""
         return {
             branch: self.head_of(branch)(tokens.flatten(0, 1)[places])
             for branch, tokens in self.patch_tokens(image, mask).items()
@@ -87,6 +94,8 @@ class BEiT(MaskedImageModel):
     ) -> dict[str, Any] | None:
         """Source of the names: microsoft/unilm, beit; BEiT v2 has further heads beside."""
         if 'lm_head.weight' not in names or any(name.startswith('cls_pt_') for name in names):
+            return None
+        if square_head(content):  # data2vec's
             return None
         return released_config('BEiT', content, infer())
 
@@ -110,5 +119,27 @@ def released_config(kind: str, content: Content, backbone: dict[str, Any]) -> di
 
 
 def hidden_places(mask: Tensor) -> Tensor:
-    """mask (B, h, w) bool -> indices (M,) int64 of the hidden cells in the flattened batch."""
+    """mask (B, h, w) bool -> indices (M,) int64 of the hidden cells in the flattened batch.
+
+    Waits for the device: to be asked before the blocks are queued.
+    """
     return mask.flatten().nonzero().squeeze(1)
+
+
+def named_patches(mask: Tensor, ids: Tensor) -> tuple[Tensor | slice, Tensor]:
+    """Places in the flattened batch that a loss scores, and their labels.
+
+    The hidden ones. In a graph of `torch.compile`, whose sizes cannot depend on how many are
+    hidden, all of them, and the visible ones are `UNNAMED`: a few more products in the head.
+    """
+    if torch.compiler.is_compiling():
+        return slice(None), torch.where(mask, ids, UNNAMED).flatten()
+    places = hidden_places(mask)
+    return places, ids.flatten()[places]
+
+
+def square_head(content: Content) -> int | None:
+    """Width of a head `lm_head` that gives as many values as it takes, as data2vec's does."""
+    heads = (v for k, v in content.tensors.items() if f'.{k}'.endswith('.lm_head.weight'))
+    shape = next(heads).shape
+    return shape[0] if shape[0] == shape[1] else None

@@ -14,11 +14,16 @@ import torch
 from torch import Tensor, nn
 
 from mim_backbones.backbones.archs import vit_size
-from mim_backbones.backbones.layers.block import Block, rising_rates, shrink_outputs
+from mim_backbones.backbones.layers.block import (
+    Block,
+    rising_rates,
+    run_block,
+    shrink_outputs,
+)
 from mim_backbones.backbones.layers.rel_pos_bias import RelPosBias
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from mim_backbones.checkpoints.source import Content
-from pretrain.images.preprocessor import IMAGENET_MEAN, IMAGENET_STD
+from mim_backbones.images.normalise import IMAGENET_MEAN, IMAGENET_STD
 from pretrain.methods.base import Infer
 from pretrain.methods.beit import BEiT, released_config
 from pretrain.methods.start import draw_block, draw_linear
@@ -105,7 +110,7 @@ class BEiTv2(BEiT):
         grid = (image.shape[-2] // vit.patch_size, image.shape[-1] // vit.patch_size)
         bias = vit.relative_bias(grid)
         for block in self.cls_pt_layers:
-            x = block(x, grid, bias)
+            x = run_block(block, vit.with_cp, x, grid, bias)
         norm = vit.norm if self.cls_pt_norm is None else self.cls_pt_norm
         return {'mim': vit.norm(last[:, 1:]), 'cls': norm(x[:, 1:])}
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from mim_backbones.checkpoints.agreement import refuse_broken
 from mim_backbones.checkpoints.choose import choose_model
 from mim_backbones.checkpoints.load import backbone_config, load_pretrained
+from mim_backbones.checkpoints.report import LoadReport
 from mim_backbones.checkpoints.safe.weights_file import CheckpointError
 from mim_backbones.checkpoints.source import Content, Source, open_source
 from mim_backbones.errors import UserError
@@ -74,7 +75,8 @@ def load_method(
     with build_errors_in_one_line(str(config.filename)) if config else nullcontext():
         model = build(MODELS, arguments)
     exact = not given and config is None and 'model' in record
-    return LoadedMethod(model.eval(), record, load_weights(model, content, exact))
+    missing = load_weights(model, content, exact, given.get('grid'))
+    return LoadedMethod(model.eval(), record, missing)
 
 
 def recorded(config: Config) -> dict[str, Any]:
@@ -147,23 +149,39 @@ def beside(content: Content) -> tuple[str, dict[str, Tensor]]:
     }
 
 
-def load_weights(model: Method, content: Content, exact: bool) -> list[str]:
+def left_out(content: Content, report: LoadReport) -> dict[str, Tensor]:
+    """What the backbone's dialect found below its prefix and left out, under its model's names."""
+    prefix = choose_model(content).prefix
+    inside = next((part for part in ('backbone.', 'encoder.') if prefix.endswith(part)), '')
+    keys = [key for keys in report.ignored.values() for key in keys]
+    return {
+        inside + key: content.tensors[prefix + key]
+        for key in keys
+        if prefix + key in content.tensors
+    }
+
+
+def load_weights(
+    model: Method, content: Content, exact: bool, grid: tuple[int, int] | None = None
+) -> list[str]:
     """Names of the weights that are not in the file.
 
     Args:
         exact: whether the file says what it holds: then nothing has to be made to fit.
+        grid: of the backbone's position tables in the file, where they are not square.
 
     Raises:
         CheckpointError: see `load_method`.
     """
-    report = load_pretrained(model.backbone, content)
+    report = load_pretrained(model.backbone, content, grid=grid)
     if exact and report.resized:
         name, how = next(iter(report.resized.items()))
         raise CheckpointError(f'checkpoint {content.name} is not what it records: {name} is {how}')
-    state = beside(content)[1]
+    state = beside(content)[1] | left_out(content, report)
     try:
         own = model.own_names(state)
-    except CheckpointError as error:
+        own = own if exact else model.fit_state(own)
+    except (CheckpointError, ValueError) as error:
         raise CheckpointError(f'checkpoint {content.name}: {error}') from error
     wanted = {k: v for k, v in model.state_dict().items() if not k.startswith('backbone.')}
     # A target that was left out leaves its weights behind.

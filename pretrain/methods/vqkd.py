@@ -12,6 +12,7 @@ averages over channels too, as in the released code: 1/C of the squared norm in 
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from mim_backbones.registry import MODELS as BACKBONES
@@ -68,12 +69,32 @@ class VQKD(VQKDTokenizer):
         self.decode_task_layer = task_layer(self.decoder.embed_dim, self.target.width)
 
     def forward(
-        self, image: Tensor, target_image: Tensor | None = None, mode: str = 'tensor'
+        self,
+        image: Tensor,
+        target_image: Tensor | None = None,
+        target_features: Tensor | None = None,
+        mode: str = 'tensor',
     ) -> Any:
-        """mode 'loss': dict of losses; else ids (B, h, w). Images (B, 3, H, W) in [0, 1]."""
+        """mode 'loss': dict of losses; else ids (B, h, w). Images (B, 3, H, W) in [0, 1].
+
+        target_features: see `Target.stored`.
+        """
         if mode != 'loss':
             return self.encode(image)
+        if target_features is not None:
+            return self.loss(image, self.target.stored(target_features))
         return self.loss(image, self.target(image if target_image is None else target_image))
+
+    @torch.no_grad()
+    def prepare(
+        self,
+        image: Tensor,
+        target_image: Tensor | None = None,
+        target_features: Tensor | None = None,
+    ) -> None:
+        if target_features is None:
+            self.target(image if target_image is None else target_image)
+        self.quantize.start(self.features(image))
 
     def loss(self, image: Tensor, wanted: Wanted) -> dict[str, Tensor]:
         """No randomness; in train mode the codebook takes a step."""

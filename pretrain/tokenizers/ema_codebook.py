@@ -100,10 +100,10 @@ class EMACodebook(nn.Module):
     def forward(self, z: Tensor) -> Quantized:
         """z (..., C), of any length and dtype."""
         with torch.autocast(z.device.type, enabled=False):
+            if self.training and not self._agreed:
+                self.start(z)
             z = F.normalize(z.float(), dim=-1)
             flat = z.detach().flatten(0, -2)
-            if self.training:
-                self._start(flat)
             ids = nearest_codes(flat, self.codebook)
             codes = self.codebook[ids].view_as(z)
             if self.training:
@@ -118,13 +118,13 @@ class EMACodebook(nn.Module):
             return nearest_codes(flat, self.codebook).view(z.shape[:-1])
 
     @torch.no_grad()
-    def _start(self, z: Tensor) -> None:
-        """Once in a run: k-means if it is due, then rank 0's codebook for everybody."""
-        if self._agreed:
-            return
+    def start(self, z: Tensor) -> None:
+        """Once in a run: k-means of z (..., C) if it is due, then rank 0's codebook for all."""
         if not self.started:
-            first = choose_vectors(z, len(self.codebook), self.seed)
-            means, _ = spherical_kmeans(z, first, self.kmeans_iterations)
+            with torch.autocast(z.device.type, enabled=False):
+                z = F.normalize(z.float(), dim=-1).flatten(0, -2)
+                first = choose_vectors(z, len(self.codebook), self.seed)
+                means, _ = spherical_kmeans(z, first, self.kmeans_iterations)
             self.codebook.copy_(means)
             self.started.fill_(True)
         broadcast(self.codebook)
@@ -144,6 +144,7 @@ class EMACodebook(nn.Module):
         if self.reseed_after is not None:
             self._reseed(z, self.reseed_after)
 
+    @torch.compiler.disable  # how many are reseeded is in the data: a graph is cut here
     def _reseed(self, z: Tensor, after: int) -> None:
         dead = self.idle >= after
         count = int(dead.sum())

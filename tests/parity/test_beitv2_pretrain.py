@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from mim_backbones import from_checkpoint, load_pretrained
-from pretrain.images.preprocessor import Normalise
+from mim_backbones.images.normalise import Normalise
 from pretrain.methods.load import load_method
 from pretrain.targets.base import Wanted
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from timm.data.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 from torch import Tensor
 
-from pretrain.images.preprocessor import IMAGENET_MEAN, IMAGENET_STD
+from mim_backbones.images.normalise import IMAGENET_MEAN, IMAGENET_STD
 from pretrain.methods.vqkd import VQKD
 from pretrain.registry import MODELS
 from pretrain.teachers.base import Features, Teacher

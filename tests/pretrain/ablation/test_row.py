@@ -79,6 +79,23 @@ def test_the_file_says_everything_and_is_noted(row) -> None:
     assert record.note == 'Shortened: a little.'
 
 
+def test_the_checkpoint_of_another_row_goes_where_it_belongs(tmp_path) -> None:
+    """Into the row's own target, and not into the study that other seeds are made from."""
+    study = find_study('img2vec')
+    key = 'model.target.teacher.checkpoint'
+    for seed in (0, 1):
+        checkpoint = str(tmp_path / f'{seed}.pth')
+        folder, given = tmp_path / f'seed{seed}', {key: checkpoint}
+        row = Row(study, study.tiers['smoke'], 'pretrained_vit', folder, given)
+        row.open(replace(SETTINGS, seed=seed))
+        for cfg in (row.resolved(), Config.fromfile(row.config)):
+            assert cfg.model.target.teacher.checkpoint == checkpoint
+            assert cfg.model.target.norm == 'layer'
+    assert (
+        'checkpoint' not in study.axes['teacher'].rows['pretrained_vit']['model.target']['teacher']
+    )
+
+
 @pytest.mark.parametrize('steps', [1, 3, 7, 20, 401])
 @pytest.mark.parametrize('recipe', ['simmim', 'simmim_demo', 'simmim_swin-b_800e', 'beitv2'])
 def test_a_budget_is_exact_and_moves_the_schedule(recipe: str, steps: int) -> None:

@@ -5,7 +5,7 @@ from mmengine.config import Config
 
 from mim_backbones.errors import UserError
 from pretrain.ablation.row import config_text, resolved
-from pretrain.ablation.study import find_study, study_files
+from pretrain.ablation.study import Question, find_study, study_files
 
 
 @pytest.fixture(params=sorted(study_files()))
@@ -41,6 +41,30 @@ def test_a_file_of_a_row_is_the_recipe_with_its_changes(study, tmp_path) -> None
             path = tmp_path / 'row.py'
             path.write_text(config_text(study.recipe, changes))
             assert Config.fromfile(path).to_dict() == resolved(study.recipe, changes).to_dict(), row
+
+
+def test_a_row_comes_after_those_that_it_needs(study) -> None:
+    for axis in study.axes.values():
+        waves = axis.waves(axis.with_needed(axis.rows))
+        turn = {row: turn for turn, wave in enumerate(waves) for row in wave}
+        assert turn.keys() == {*axis.rows}
+        for row, keys in axis.after.items():
+            assert all(turn[needed] < turn[row] for needed in keys.values())
+            for key in keys:  # one that the row's own recipe can have
+                assert resolved(study.recipe, {**axis.rows[row], key: 'x.pth'}) is not None
+
+
+def question(**after: str) -> Question:
+    keys = {row: {'key': needed} for row, needed in after.items()}
+    return Question('axis', '', 'a', {row: {} for row in 'abcd'}, {}, {}, '', keys)
+
+
+def test_rows_bring_those_they_need_and_run_in_turns() -> None:
+    chain = question(b='a', d='b')
+    assert chain.with_needed(['d', 'c']) == ('a', 'b', 'd', 'c')
+    assert chain.with_needed(['c', 'a']) == ('c', 'a')
+    assert chain.waves(('a', 'b', 'd', 'c')) == [('a', 'c'), ('b',), ('d',)]
+    assert question().waves(('d', 'a')) == [('d', 'a')]
 
 
 def test_published_figures_say_how_we_know_them(study) -> None:

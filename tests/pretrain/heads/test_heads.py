@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from mim_backbones.backbones.layers.patches import PatchSplitting
+from mim_backbones.images.normalise import Normalise
 from pretrain.heads.inverse_swin import InverseSwinHead
 from pretrain.heads.pixel_shuffle import MLPHead, PixelShuffleHead
-from pretrain.images.preprocessor import Normalise
+from pretrain.heads.swin_block import SwinBlockHead
 from pretrain.methods.simmim import SimMIM
 
 VIT = {
@@ -22,7 +23,9 @@ INVERSE = {
     'arch': {'embed_dim': 8, 'depths': (1, 2, 2, 1), 'num_heads': (1, 1, 2, 2)},
     'window_size': 3,
 }
-HEADS = {'linear': {'type': 'PixelShuffleHead'}, 'mlp': {'type': 'MLPHead'}, 'inverse': INVERSE}
+LIGHT = {'type': 'SwinBlockHead', 'embed_dim': 48, 'window_size': 2}
+HEADS = {'linear': {'type': 'PixelShuffleHead'}, 'mlp': {'type': 'MLPHead'}, 'inverse': INVERSE,
+         'light': LIGHT}  # fmt: skip
 
 
 def batch(model: SimMIM) -> tuple[torch.Tensor, torch.Tensor]:
@@ -93,17 +96,30 @@ def test_selectors_and_losses_are_entries_of_the_model() -> None:
     ({'head': {'type': 'MLPHead', 'in_dim': 768}}, 'in_dim=768 in the config, but MIMViT has 16'),
     ({'head': {'type': 'MLPHead', 'stride': 32}}, r'stride=32 .* MIMViT on PixelTarget needs 16'),
     ({'head': {'type': 'PixelShuffleHead', 'channels': 9}}, 'channels=9 .* PixelTarget has 3'),
-    ({'target': {'type': 'PixelTarget', 'reduce': 32}}, 'has a 1x1 grid, MIMViT 2x2 tokens'),
     ({'target': {'type': 'PixelTarget', 'reduce': 5}}, 'per 5 px, .* not divide the 32x32 px of'),
     ({'target': {'type': 'PixelTarget', 'reduce': 4}, 'head': INVERSE}, '8 times finer .* 4 times'),
     ({'loss': 'cross_entropy'}, r"loss='cross_entropy'; known: l1, l2, smooth_l1"),
     ({'target': {'type': 'ColourBins'}, 'loss': 'l1'}, r"loss='l1'; known: cross_entropy"),
     ({'selector': 'some'}, r"selector='some'; known: masked, all, visible"),
-    ({'with_cls': True}, 'with_cls needs a CLS token'),
+    ({'selector': 'all+cls'}, r"selector='all\+cls' needs a CLS token"),
 ])  # fmt: skip
 def test_parts_that_do_not_fit_are_refused_with_both_numbers(options, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SimMIM(VIT, **options)
+
+
+def test_predictions_are_averaged_for_a_coarser_target() -> None:
+    model = SimMIM(VIT, {'type': 'PixelTarget', 'reduce': 32}, loss='l2').eval()
+    image, mask = batch(model)
+    maps = model.head(model.backbone.forward_tokens(model.normalise(image), mask))
+    error = maps.mean((2, 3)) - Normalise()(image).mean((2, 3))
+    share = mask.float().mean((1, 2))  # of the one position that counts
+    expected = (error.square().mean(1) * share).sum() / share.sum()
+    found = model(image, mask, mode='loss')['loss']
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    thirds = {'type': 'PixelTarget', 'reduce': 16}
+    with pytest.raises(ValueError, match='has a 3x3 grid, MIMViT 2x2 tokens; one must be'):
+        SimMIM({**VIT, 'img_size': 48, 'patch_size': 24}, thirds)
 
 
 def test_sizes_that_a_config_repeats_are_accepted() -> None:
@@ -117,6 +133,8 @@ def test_sizes_that_a_config_repeats_are_accepted() -> None:
     (lambda: MLPHead(1024, 32, 3), 4.198),
     (lambda: InverseSwinHead(1024, 32, 3, arch='tiny'), 28.294),
     (lambda: InverseSwinHead(1024, 32, 3, arch='base'), 87.767),
+    # By hand: 384 * 96 + 96, a block of 12 * 96^2 + 13 * 96 + 3 * 13^2, 97 * 3072.
+    (lambda: SwinBlockHead(384, 32, 3), 0.447267),
 ])  # fmt: skip
 def test_parameters_of_the_paper_s_heads(head, million: float) -> None:
     with torch.device('meta'):

@@ -6,9 +6,10 @@ from torch.utils.data import DataLoader
 from torchvision.transforms import functional as published
 
 from mim_backbones.errors import UserError
+from mim_backbones.images.normalise import Normalise
 from pretrain.images.dataset import UnlabelledImages, View
 from pretrain.images.decode import colour_jitter, load_image
-from pretrain.images.preprocessor import ImagePreprocessor, Normalise, to_uint8
+from pretrain.images.preprocessor import ImagePreprocessor, to_uint8
 from pretrain.images.sampler import SeededSampler
 from tests.pretrain.small import bound, write_blobs
 
@@ -138,6 +139,23 @@ def test_equal_sizes_give_equal_views(images) -> None:
     other = dataset(images, View(32, 'lanczos'), interpolation='bicubic')[(1, (0, 0, 0))]
     assert torch.equal(item['image'], other['image'])
     assert not torch.equal(item['target_image'], other['target_image'])
+
+
+def test_a_target_may_see_colours_as_they_are(images) -> None:
+    """A view of its own, also where it asks for none: the crop of a picture nobody jitters."""
+    options = dict(interpolation='bicubic', scale=(0.2, 1.0), flip=1.0)
+    plain = dataset(images, **options)
+    for view in (None, View(32), View(64)):
+        data = dataset(images, view, jitter=0.4, jitter_target=False, **options)
+        found, unjittered = data[(1, (0, 0, 0))], plain[(1, (0, 0, 0))]['image']
+        assert not torch.equal(found['image'], unjittered)
+        target = found['target_image']
+        if view == View(64):
+            assert target.shape == (3, 64, 64)
+            target = torch.nn.functional.avg_pool2d(target.float(), 2)
+            assert (target - unjittered).abs().mean() < 5
+        else:
+            assert torch.equal(target, unjittered)
 
 
 def test_jitter_is_the_published_one_of_the_whole_picture(images) -> None:

@@ -10,7 +10,8 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import resized_crop
 
 from mim_backbones.errors import UserError
-from pretrain.images.decode import decode_for, load_image, open_image, read_crop, sample_crop
+from mim_backbones.images.opening import open_image
+from pretrain.images.decode import decode_for, load_image, read_crop, sample_crop
 from pretrain.inspect.decoding import gain
 
 
@@ -44,8 +45,9 @@ def test_reduced_decoding_gives_the_picture_of_full_decoding(tmp_path) -> None:
     smooth(512, 640).save(tmp_path / 'a.jpg', quality=95)
     box = (64, 32, 576, 480)
     with open_image(tmp_path / 'a.jpg') as image:
+        rgb, _ = decode_for(image, [box], 64, 'fast')
+        assert rgb.shape == (256, 320, 3)  # half each way: the box of 448 still has 224 of 2 x 64
         reduced = read_crop(image, box, 64, decode='fast')
-        assert image.size == (320, 256)  # half each way: the box of 448 still has 224 of 2 x 64
     with open_image(tmp_path / 'a.jpg') as image:
         full = image.resize((64, 64), Image.Resampling.BILINEAR, box=box)
     difference = np.abs(reduced.astype(int) - np.asarray(full).astype(int))
@@ -75,11 +77,38 @@ def test_fast_leaves_twice_the_target_to_the_resize(height, width, out, seed) ->
     Image.new('RGB', (width, height)).save(stream, 'JPEG')
     box = sample_crop((height, width), (0.2, 1.0), (3 / 4, 4 / 3), np.random.default_rng(seed))
     with Image.open(stream) as image:
-        rgb, (left, top, right, bottom) = decode_for(image, box, out, 'fast')
+        rgb, ((left, top, right, bottom),) = decode_for(image, [box], out, 'fast')
     side = min(right - left, bottom - top)
-    assert rgb.size == (width, height) or side >= 2 * out
+    assert rgb.shape[:2] == (height, width) or side >= 2 * out
     # ... and no more than that: the next step would have been too small, or there is none.
-    assert side < 4 * out * 1.05 + 2 or rgb.size[0] <= ceil(width / 8)
+    assert side < 4 * out * 1.05 + 2 or rgb.shape[1] <= ceil(width / 8)
+
+
+@pytest.mark.parametrize('interpolation', ['bilinear', 'bicubic', 'lanczos'])
+@pytest.mark.parametrize(('mode', 'options'), [
+    ('RGB', {}), ('RGB', {'progressive': True}), ('L', {}), ('CMYK', {}),
+    ('RGB', {'subsampling': 0}), ('RGB', {'exif': b'Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03'
+                                                  b'\0\0\0\x01\0\x06\0\0\0\0\0\0'}),
+])  # fmt: skip
+def test_where_nothing_is_reduced_fast_is_exact_to_two_levels(
+    mode: str, options: dict, interpolation: str, tmp_path
+) -> None:
+    """Of any JPEG, turned by its EXIF or not; larger or smaller than the result."""
+    smooth(300, 400).convert(mode).save(tmp_path / 'a.jpg', quality=95, **options)
+    for box, out in (((31, 17, 339, 281), 224), ((100, 90, 170, 150), 96)):
+        crops = []
+        for decode in ('exact', 'fast'):
+            with open_image(tmp_path / 'a.jpg') as image:
+                crops.append(read_crop(image, box, out, interpolation, decode).astype(int))
+        assert np.abs(crops[0] - crops[1]).max() <= 2
+
+
+def test_fast_notices_a_file_that_is_cut_off(tmp_path) -> None:
+    noisy(200, 200).save(tmp_path / 'a.jpg')
+    data = (tmp_path / 'a.jpg').read_bytes()
+    (tmp_path / 'a.jpg').write_bytes(data[: len(data) // 2])
+    with open_image(tmp_path / 'a.jpg') as image, pytest.raises(OSError, match='truncated'):
+        read_crop(image, (0, 0, 200, 200), 64, decode='fast')
 
 
 def test_a_frequency_that_the_target_cannot_hold_is_damped_as_well(tmp_path) -> None:

@@ -174,7 +174,7 @@ def tokens_at(size: int) -> dict:
     (dict(target=dict(type='ColourBins', reduce=8, bins=2), early_layers=5), r'5 is not in 1\.\.4'),
     (dict(cls_start='zeros'), "cls_start='zeros'; known: published, beit"),
     (dict(backbone={**BACKBONE, 'cls_token': False}), 'cls_token=True'),
-    (dict(target=dict(tokens_at(16), precision='fp8')), "precision 'fp8'; known: fp32, same"),
+    (dict(target=dict(tokens_at(16), precision='fp8')), "precision 'fp8'; known: fp32, bf16, same"),
 ])  # fmt: skip
 def test_what_cannot_be_is_refused(options, message) -> None:
     with pytest.raises(ValueError, match=message):

@@ -9,6 +9,7 @@ import torch
 import torch.distributed as dist
 
 import mim_backbones  # noqa: F401  the import stand-ins come first
+from mim_backbones.training.distributed import leave_together
 from pretrain.tokenizers.ema_codebook import EMACodebook
 
 
@@ -33,8 +34,7 @@ def main(rank: int, world: int, rendezvous: str, batches: str, out: str, split: 
             for key, value in quantize.state_dict().items():
                 states[f'{name}, step {step}: {key}'] = value.clone()
     torch.save(states, f'{out}.{rank}')
-    if world > 1:
-        dist.destroy_process_group()
+    leave_together()
 
 
 if __name__ == '__main__':
