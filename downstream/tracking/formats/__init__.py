@@ -1,0 +1,1 @@
+"""Result files of the tracking community, read and written."""
