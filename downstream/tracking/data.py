@@ -8,6 +8,7 @@ comma-separated 0/1. A frame is visible when neither flag is set.
 """
 
 import os
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,46 +16,60 @@ import numpy as np
 
 from downstream.evaluation.fingerprint import listing_digest
 from downstream.task import DataCard
+from downstream.tracking.frame import read_frame
 from mim_backbones.errors import UserError
 
 
 @dataclass(frozen=True)
 class TrackingData:
-    """LaSOT layout under `root`, and a list file for each split."""
+    """LaSOT layout under `root`, and a list file for each split.
+
+    attributes: folder with a file of attributes for each test sequence, where there is one.
+    layout: 'lasot', or 'got10k' for a split of GOT-10k, whose tracks are scored and nothing else.
+    synthetic, got10k, trackingnet, coco: roots of the other sets that some protocols train on
+        (sets/); synthetic: another folder of LaSOT's layout, with lists of its own.
+    """
 
     root: Path
     train_list: str = 'training_set.txt'
     test_list: str = 'testing_set.txt'
+    attributes: str = 'att'
+    layout: str = 'lasot'
+    synthetic: Path | None = None
+    got10k: Path | None = None
+    trackingnet: Path | None = None
+    coco: Path | None = None
 
     def wanted(self) -> list[Path]:
         """What must exist."""
-        return [self.root, self.root / self.train_list, self.root / self.test_list]
+        lists = [self.test_list] if self.layout == 'got10k' else [self.train_list, self.test_list]
+        others = (self.synthetic, self.got10k, self.trackingnet, self.coco)
+        return [self.root, *(self.root / each for each in lists), *filter(None, others)]
 
 
 @dataclass(frozen=True, eq=False)
 class Sequence:
-    """One video. boxes: (T, 4) float64 xywh, pixels; visible: (T,) bool."""
+    """One video. boxes: (T, 4) float64 xywh, pixels; visible: (T,) bool.
+
+    frames: file of a frame in `folder`, by its number, the first of which is `first`.
+    """
 
     name: str
     folder: Path
     boxes: np.ndarray
     visible: np.ndarray
+    frames: str = 'img/{:08d}.jpg'
+    first: int = 1
 
     def __len__(self) -> int:
         return len(self.boxes)
 
     def frame_path(self, index: int) -> Path:
-        return self.folder / 'img' / f'{index + 1:08d}.jpg'
+        return self.folder / self.frames.format(index + self.first)
 
     def read_frame(self, index: int) -> np.ndarray:
         """Frame `index`, counted from 0: (H, W, 3) uint8 RGB. UserError when it is no image."""
-        import cv2
-
-        path = self.frame_path(index)
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise UserError(f'{path}: missing or no readable image; restore the file')
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        return read_frame(self.frame_path(index))
 
 
 def read_sequences(root: str | Path, list_file: str | Path) -> list[Sequence]:
@@ -81,6 +96,15 @@ def read_names(root: str | Path, list_file: str | Path) -> list[str]:
 
 def read_sequence(root: str | Path, name: str) -> Sequence:
     """One sequence with all its files checked: counts agree, and every frame is there."""
+    sequence = read_annotation(root, name)
+    missing = missing_frames(sequence)
+    if missing:
+        raise UserError(f'{missing[0]}: no such frame; groundtruth.txt has {len(sequence)} boxes')
+    return sequence
+
+
+def read_annotation(root: str | Path, name: str) -> Sequence:
+    """One sequence, its frames not looked for."""
     folder = Path(root) / name.rsplit('-', 1)[0] / name
     if not folder.is_dir():
         raise UserError(f'{folder}: no such folder; LaSOT keeps {name} there')
@@ -98,14 +122,20 @@ def read_sequence(root: str | Path, name: str) -> Sequence:
             'occluded nor out of view; the flag files mark frames without target'
         )
     boxes[unknown] = 0  # absent, which no evaluator looks at
-    there = set(os.listdir(folder / 'img')) if (folder / 'img').is_dir() else set()
-    for index in range(len(boxes)):
-        if sequence.frame_path(index).name not in there:
-            raise UserError(
-                f'{sequence.frame_path(index)}: no such frame; '
-                f'groundtruth.txt has {len(boxes)} boxes'
-            )
     return sequence
+
+
+def missing_frames(sequence: Sequence, there: Container[str] | None = None) -> list[Path]:
+    """Frames that the annotation has a box for and the folder no file.
+
+    there: names of the folder's files; listed if not given.
+    """
+    folder = sequence.frame_path(0).parent
+    if there is None:
+        there = set(os.listdir(folder)) if folder.is_dir() else set()
+    pattern = sequence.frames.rpartition('/')[2]
+    files = (pattern.format(index + sequence.first) for index in range(len(sequence)))
+    return [folder / file for file in files if file not in there]
 
 
 def check_split(root: str | Path, train_list: str | Path, test_list: str | Path) -> None:
@@ -141,19 +171,24 @@ def read_boxes(path: str | Path) -> np.ndarray:
 
     Raises UserError for a file that is missing, empty, or not four numbers on every line.
     """
-    lines = [line for line in read_text(path).splitlines() if line.strip()]
+    return parse_boxes(read_text(path), path)
+
+
+def parse_boxes(text: str, where: str | Path) -> np.ndarray:
+    """`read_boxes` of a text; `where` it stands is for the errors."""
+    lines = [line for line in text.splitlines() if line.strip()]
     rows = [line.replace(',', ' ').split() for line in lines]
     for number, row in enumerate(rows, start=1):
         if len(row) != 4:
             raise UserError(
-                f'{path}: line {number} has {len(row)} values; a box is four numbers, x,y,w,h'
+                f'{where}: line {number} has {len(row)} values; a box is four numbers, x,y,w,h'
             )
     try:
         boxes = np.array(rows, dtype=np.float64)
     except ValueError as error:
-        raise UserError(f'{path}: not a list of boxes x,y,w,h: {error}') from error
+        raise UserError(f'{where}: not a list of boxes x,y,w,h: {error}') from error
     if not len(boxes):
-        raise UserError(f'{path}: empty; expected one box x,y,w,h per frame')
+        raise UserError(f'{where}: empty; expected one box x,y,w,h per frame')
     return boxes
 
 

@@ -1,7 +1,8 @@
 """The centre head: where the target is (score), its size, and where inside the cell (offset).
 
 Three towers of four conv3x3-BN-ReLU, C -> c -> c/2 -> c/4 -> c/8, then a 1x1 convolution; Xavier
-weights (OSTrack, arXiv 2203.11991, section 3.3; botaoye/OSTrack 33b5e12). `decode` reads a box.
+weights (OSTrack, arXiv 2203.11991, section 3.3; botaoye/OSTrack 33b5e12). `decode` reads a box;
+`CenterHead.best` makes no more of the maps than that box needs.
 """
 
 import math
@@ -9,6 +10,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 # A probability of exactly 0 or 1 would make the focal loss infinite.
@@ -66,6 +68,22 @@ class CenterHead(nn.Module):
             offset=self.offset(feature).float(),
         )
 
+    def best(self, feature: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """`decode(self(feature), weight)`, with a sixth of the work for size and offset.
+
+        They are read in one cell, which through four 3x3 convolutions sees 9 x 9 cells. In eval
+        mode only: batch statistics need the whole map.
+        """
+        assert not self.training
+        score = self.score(feature).float().sigmoid().clamp(FLOOR, 1 - FLOOR)
+        best, cell = best_cell(score if weight is None else score * weight)
+        reach = len(self.size) - 1
+        near = _around(feature, cell, reach)
+        inside = _around(torch.ones_like(feature[:, :1]), cell, reach)
+        size = _middle(self.size, near, inside).float().sigmoid().clamp(FLOOR, 1 - FLOOR)
+        offset = _middle(self.offset, near, inside).float()
+        return torch.cat([(cell + offset) / feature.shape[-1], size], dim=1), best
+
 
 def decode(maps: HeadMaps, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """The box at the best cell: (B, 4) cxcywh as fractions of the crop, and its score (B,).
@@ -75,18 +93,46 @@ def decode(maps: HeadMaps, weight: Tensor | None = None) -> tuple[Tensor, Tensor
     """
     score = maps.score if weight is None else maps.score * weight
     cells = score.shape[-1]
-    best, index = score.flatten(1).max(dim=1)
-    pick = index[:, None, None].expand(-1, 2, 1)
+    best, cell = best_cell(score)
+    pick = (cell[:, 1:] * cells + cell[:, :1])[:, :, None].expand(-1, 2, 1)
     size = maps.size.flatten(2).gather(2, pick).squeeze(2)
     offset = maps.offset.flatten(2).gather(2, pick).squeeze(2)
-    cell = torch.stack([index % cells, index // cells], dim=1)
     return torch.cat([(cell + offset) / cells, size], dim=1), best
+
+
+def best_cell(score: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, 1, n, n) -> the highest score (B,) and its column and row (B, 2) int64."""
+    best, index = score.flatten(1).max(dim=1)
+    cells = score.shape[-1]
+    return best, torch.stack([index % cells, index // cells], dim=1)
 
 
 def hann_window(cells: int) -> Tensor:
     """Outer product of 0.5 (1 - cos(2 pi k / (n + 1))), k = 1..n: (cells, cells), never 0."""
     line = torch.hann_window(cells + 2, periodic=False)[1:-1]
     return line[:, None] * line[None, :]
+
+
+def _around(maps: Tensor, cell: Tensor, reach: int) -> Tensor:
+    """(B, C, n, n) -> (B, C, 2 reach + 1, the same) about each (column, row), zeros outside."""
+    padded = F.pad(maps, [reach] * 4)
+    steps = torch.arange(2 * reach + 1, device=maps.device)
+    columns, rows = (cell[:, :, None] + steps).unbind(1)
+    places = (rows[:, :, None] * padded.shape[-1] + columns[:, None]).flatten(1)
+    found = padded.flatten(2).gather(2, places[:, None].expand(-1, maps.shape[1], -1))
+    return found.unflatten(2, (len(steps), len(steps)))
+
+
+def _middle(tower: nn.Sequential, near: Tensor, inside: Tensor) -> Tensor:
+    """What a tower says in the middle of `near` (B, C, 2r + 1, 2r + 1), r its layers: (B, outputs).
+
+    inside: (B, 1, 2r + 1, 2r + 1), 0 where a layer's input is padding, which every layer has anew.
+    """
+    *layers, last = tower
+    for conv, norm, act in layers:
+        inside = inside[..., 1:-1, 1:-1]
+        near = act(norm(F.conv2d(near, conv.weight, conv.bias))) * inside
+    return last(near).flatten(1)
 
 
 def _tower(embed_dim: int, channels: int, outputs: int) -> nn.Sequential:

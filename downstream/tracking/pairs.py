@@ -14,8 +14,8 @@ from torch.utils.data import Dataset
 
 from downstream.registry import DATASETS
 from downstream.tracking.crop import cut, padding_mask, window_around
-from downstream.tracking.data import Sequence, check_split, read_sequences
 from downstream.tracking.sequences import FrameReader
+from downstream.tracking.sets.source import check_apart, open_source
 from mim_backbones.errors import UserError
 
 # A token of the published model: a crop without one free token shows nothing.
@@ -56,46 +56,69 @@ class BoxJitter:
 
 
 @dataclass(frozen=True)
+class PairDraw:
+    """What is changed alike in both crops of a pair."""
+
+    gray: bool
+    flip: bool
+    channels: tuple[int, ...]
+    negative: bool
+    transpose: bool
+
+
+@dataclass(frozen=True)
 class Augment:
     """Probabilities and strengths of what changes the pixels of a pair.
 
     gray, flip: for both crops together; branch_flip: for each crop alone, on top of `flip`;
     brightness: each crop alone, times 1 +- this.
+    vary: for both together, each alone: colour channels in another order, a negative, rows for
+        columns. Not published: a few videos have few targets, and these make more of them.
     """
 
     gray: float = 0.05
     flip: float = 0.5
     branch_flip: float = 0.5
     brightness: float = 0.2
+    vary: float = 0.0
 
-    def draw_both(self, rng: np.random.Generator) -> tuple[bool, bool]:
-        """Whether this pair is grey, and whether it is flipped."""
-        return bool(rng.random() < self.gray), bool(rng.random() < self.flip)
+    def draw_both(self, rng: np.random.Generator) -> PairDraw:
+        """What happens to both crops of a pair."""
+        gray, flip, channels, negative, transpose = rng.random(5) < (
+            self.gray, self.flip, self.vary, self.vary, self.vary
+        )  # fmt: skip
+        order = rng.permutation(3) if channels else range(3)
+        return PairDraw(bool(gray), bool(flip), tuple(order), bool(negative), bool(transpose))
 
     def apply(
-        self, crop: np.ndarray, box: np.ndarray, both: tuple[bool, bool], rng: np.random.Generator
+        self, crop: np.ndarray, box: np.ndarray, both: PairDraw, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """(S, S, 3) uint8 RGB and its box (4,) xywh as fractions -> the same, changed."""
-        gray, flip = both
-        if gray:
+        crop = np.ascontiguousarray(crop[..., both.channels])
+        if both.gray:
             crop = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        if both.negative:
+            crop = 255 - crop
         crop = cv2.convertScaleAbs(crop, alpha=1 + self.brightness * (2 * rng.random() - 1))
+        if both.transpose:
+            crop, box = cv2.transpose(crop), box[[1, 0, 3, 2]]
         # Flipping the crop equals flipping the image before, but for the window's rounding.
-        if flip != (rng.random() < self.branch_flip):
+        if both.flip != (rng.random() < self.branch_flip):
             crop = cv2.flip(crop, 1)
             box = np.array([1 - box[0] - box[2], *box[1:]])
         return crop, box
 
 
 @DATASETS.register_module()
-class LasotPairs(Dataset):
+class TrackingPairs(Dataset):
     """Item: inputs = {template (3, T, T), search (3, S, S)} uint8 RGB; boxes (4,) float32, the
-    target in the search crop, xywh as fractions of it.
+    target in the search crop, xywh as fractions of it; template_boxes, in the template crop.
+
+    A set is drawn by its ratio, then one of its sequences, all alike, then two of its frames; a
+    still picture is both frames.
 
     Args:
-        root: LaSOT folder.
-        train_list: names of the sequences, relative to `root`.
-        test_list: sequences that must not be among them (checked); None for no check.
+        sets: of each: its `name` in SETS, its `ratio`, 1 unless said, and arguments of its reader.
         length: how many different pairs there are.
         seed: of all of them.
         template_size, search_size: side of the crops in pixels.
@@ -106,15 +129,16 @@ class LasotPairs(Dataset):
         min_frames, min_visible: sequences with less are left out.
         cache_mib: decoded frames kept in memory, per loader process.
         published: repeat the published crop's slips (crop.py).
+
+    Raises:
+        UserError: a set has a test sequence, a file missing or broken, or no sequence long enough.
     """
 
     metainfo = {'layout': 'lasot'}
 
     def __init__(
         self,
-        root: str,
-        train_list: str = 'training_set.txt',
-        test_list: str | None = 'testing_set.txt',
+        sets: list[dict],
         length: int = 60_000,
         seed: int = 0,
         template_size: int = 128,
@@ -129,19 +153,10 @@ class LasotPairs(Dataset):
         cache_mib: int = 256,
         published: bool = False,
     ) -> None:
-        if test_list is not None:
-            check_split(root, train_list, test_list)
-        self.sequences: list[tuple[Sequence, np.ndarray]] = []
-        for sequence in read_sequences(root, train_list):
-            usable = np.flatnonzero(sequence.visible & (sequence.boxes[:, 2:] > 0).all(axis=1))
-            if len(sequence) >= min_frames and len(usable) >= max(min_visible, 2):
-                self.sequences.append((sequence, usable))
-        if not self.sequences:
-            raise UserError(
-                f'{root}: no sequence of {train_list} has {min_frames} frames, {min_visible} of '
-                'them with a visible target; give longer ones or lower min_frames'
-            )
-        self.root = root
+        self.sources = [open_source(one, min_frames, min_visible) for one in sets]
+        check_apart(self.sources)
+        ratios = np.array([source.ratio for source in self.sources], dtype=np.float64)
+        self.bounds = np.cumsum(ratios / ratios.sum())[:-1]
         self.length = length
         self.seed = seed
         self.max_gap = max_gap
@@ -162,18 +177,25 @@ class LasotPairs(Dataset):
         for _ in range(MAX_TRIES):
             crops = self._draw(rng)
             if crops is not None:
-                (template, _), (search, box) = crops
-                inputs = {'template': _to_tensor(template), 'search': _to_tensor(search)}
-                return {'inputs': inputs, 'boxes': torch.from_numpy(box.astype(np.float32))}
+                (template, template_box), (search, box) = crops
+                return {
+                    'inputs': {'template': _to_tensor(template), 'search': _to_tensor(search)},
+                    'boxes': torch.from_numpy(box.astype(np.float32)),
+                    'template_boxes': torch.from_numpy(template_box.astype(np.float32)),
+                }
+        roots = ', '.join(str(source.index.root) for source in self.sources)
         raise UserError(
-            f'{self.root}: {MAX_TRIES} pairs in a row were unusable (frames that cannot be read, '
+            f'{roots}: {MAX_TRIES} pairs in a row were unusable (frames that cannot be read, '
             'boxes outside the image); check the sequences'
         )
 
     def _draw(self, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]] | None:
         """Template and search crop, each with its box; None when one of them cannot be had."""
-        sequence, usable = self.sequences[rng.integers(len(self.sequences))]
-        frames = sample_frames(usable, self.max_gap, rng)
+        # One set takes no number.
+        chosen = np.searchsorted(self.bounds, rng.random(), 'right') if len(self.bounds) else 0
+        source = self.sources[chosen]
+        sequence, usable = source.draw(rng)
+        frames = (0, 0) if source.still else sample_frames(usable, self.max_gap, rng)
         both = self.augment.draw_both(rng)
         crops = []
         for frame, (size, factor, jitter) in zip(frames, self.branches):

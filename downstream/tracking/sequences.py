@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from downstream.registry import DATASETS
 from downstream.tracking.data import Sequence, read_sequences
+from downstream.tracking.frame import read_frame
 from mim_backbones.errors import UserError
 
 # Losing a frame is bad luck, losing many is bad data.
@@ -87,7 +88,8 @@ class FrameReader:
         """
         self.reads += 1
         try:
-            return self.cache.get((sequence.name, index), lambda: sequence.read_frame(index))
+            path = sequence.frame_path(index)
+            return self.cache.get(path, lambda: read_frame(path))
         except UserError as error:
             self.bad_reads += 1
             if self.reads >= READS_TO_JUDGE and self.bad_reads > MAX_BAD_SHARE * self.reads:

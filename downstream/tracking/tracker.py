@@ -1,7 +1,7 @@
 """Follow targets through videos: `Tracker(model).init(image, box)`, then `.update(image)`.
 
 Each frame: crop around the last box, locate, prefer small motion by a Hann window, map the best
-cell's box back to the image, keep it on the image. The template is never updated.
+cell's box back to the image, keep it on the image. The template is embedded once, never updated.
 
 `track_sequences` runs several sequences side by side, one batch through the network per step; each
 is tracked as it would be alone. The next frames are read while the network runs.
@@ -9,6 +9,8 @@ is tracked as it would be alone. The next frames are read while the network runs
 
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from operator import itemgetter
+from time import perf_counter
 from typing import Protocol
 
 import numpy as np
@@ -16,38 +18,53 @@ import torch
 from torch import Tensor
 
 from downstream.tracking.box import cxcywh_to_xywh
-from downstream.tracking.crop import clip_box, cut, window_around
+from downstream.tracking.crop import CropWindow, clip_box, cut, window_around
 from downstream.tracking.data import Sequence
-from downstream.tracking.head import HeadMaps, decode
+from downstream.tracking.redetection import Redetection
+from downstream.tracking.scoring.platt import calibrated
 
 READERS = 2
 
 
 class Locator(Protocol):
-    """What a tracker asks of its model; see `model.OneStreamTracker`."""
+    """What a tracker asks of its model: `CentreTracker`, or an exported one (deploy/).
+
+    The first may have `redetection` too, and then takes find(.., anywhere=True), which does not
+    prefer the middle; that is not in an exported graph.
+    """
 
     template_size: int
     search_size: int
     template_factor: float
     search_factor: float
     margin: float
+    size_inertia: float
+    confidence: tuple[float, float] | None
     published: bool
-    hann: Tensor
 
-    def normalise(self, crops: Tensor) -> Tensor: ...
+    def remember(self, crops: Tensor, boxes: Tensor) -> tuple[Tensor, ...]:
+        """What is kept of template crops (B, T, T, 3) uint8, the batch first in each tensor.
 
-    def embed_template(self, template: Tensor) -> Tensor: ...
+        boxes: (B, 4) float32, the target in the crop, xywh as fractions.
+        """
+        ...
 
-    def locate(self, template: Tensor, search: Tensor) -> HeadMaps: ...
+    def find(self, template: tuple[Tensor, ...], crops: Tensor) -> tuple[Tensor, Tensor]:
+        """Search crops (B, S, S, 3) uint8 -> boxes (B, 4), cxcywh as fractions, and scores (B,)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """What a tracker found: boxes (T, 4) float64 xywh and scores (T,); the first are given, 1."""
+    """What a tracker found: boxes (T, 4) float64 xywh and scores (T,); the first are given, 1.
+
+    seconds: (T,) of each frame without reading it, shared with those tracked side by side.
+    """
 
     name: str
     boxes: np.ndarray
     scores: np.ndarray
+    seconds: np.ndarray
 
 
 class Tracker:
@@ -59,7 +76,9 @@ class Tracker:
     def __init__(self, model: Locator) -> None:
         self.model = model
         self.box: np.ndarray = np.zeros(4)
-        self.template: Tensor | None = None
+        self.template: tuple[Tensor, ...] = ()
+        self.redetection: Redetection | None = getattr(model, 'redetection', None)
+        self.frames_lost = 0
 
     @torch.inference_mode()
     def init(self, image: np.ndarray, box: np.ndarray) -> None:
@@ -69,9 +88,13 @@ class Tracker:
         """
         model = self.model
         self.box = np.array(box, dtype=np.float64)
+        self.frames_lost = 0
         window = window_around(self.box, model.template_factor)
         crop = cut(image, window, model.template_size, model.published)
-        self.template = model.embed_template(_normalised(model, [crop]))[0]
+        inside = window.to_crop(self.box, model.template_size, model.published)
+        boxes = torch.from_numpy(inside[None]).float()
+        kept = model.remember(torch.from_numpy(crop[None]), boxes)
+        self.template = tuple(part[0] for part in kept)
 
     def update(self, image: np.ndarray) -> tuple[np.ndarray, float]:
         """The box (4,) xywh in the next image and its score in (0, 1)."""
@@ -84,29 +107,57 @@ def update_together(
 ) -> list[tuple[np.ndarray, float]]:
     """`update` of several trackers of one model, as one batch through the network."""
     model = trackers[0].model
-    templates = [tracker.template for tracker in trackers if tracker.template is not None]
-    assert len(templates) == len(trackers), 'init comes before update'
+    assert all(tracker.template for tracker in trackers), 'init comes before update'
     windows = [window_around(tracker.box, model.search_factor) for tracker in trackers]
-    crops = [
-        cut(image, window, model.search_size, model.published)
-        for image, window in zip(images, windows)
-    ]
-    maps = model.locate(torch.stack(templates), _normalised(model, crops))
-    boxes, scores = decode(maps, model.hann)
-    found = cxcywh_to_xywh(boxes).double().cpu().numpy()
-    if not np.isfinite(found).all():
-        raise ValueError('OneStreamTracker: the network predicts NaN; its weights are broken')
-    for tracker, window, box, image in zip(trackers, windows, found, images):
-        height, width = image.shape[:2]
-        placed = window.to_image(box, model.published)
-        tracker.box = clip_box(placed, height, width, model.margin)
+    found = _look(list(zip(trackers, images, windows)))
+    for index, (tracker, image) in enumerate(zip(trackers, images)):
+        tracker.box, score = found[index]
+        if tracker.redetection is not None:
+            found[index] = _again(tracker.redetection, tracker, image, score)
+    scores = np.array([score for _, score in found])
+    if model.confidence is not None:
+        scores = calibrated(scores, model.confidence)
     return [(tracker.box, score) for tracker, score in zip(trackers, scores.tolist())]
 
 
-def _normalised(model: Locator, crops: list[np.ndarray]) -> Tensor:
-    """(S, S, 3) uint8 crops -> (B, 3, S, S) float32 on the model's device."""
-    stacked = torch.from_numpy(np.stack(crops))
-    return model.normalise(stacked.permute(0, 3, 1, 2))
+def _again(
+    redetection: Redetection, tracker: Tracker, image: np.ndarray, score: float
+) -> tuple[np.ndarray, float]:
+    """Where the target is and its score: as found near its last place, unless elsewhere."""
+    tracker.frames_lost = tracker.frames_lost + 1 if score < redetection.lost else 0
+    if redetection.is_due(tracker.frames_lost):
+        windows = redetection.windows(tracker.box, image.shape[:2], tracker.model.search_factor)
+        looks = [(tracker, image, window) for window in windows]
+        box, best = max(_look(looks, anywhere=True), key=itemgetter(1))
+        if best >= redetection.found:
+            tracker.box, tracker.frames_lost = box, 0
+            return box, best
+    return tracker.box, score
+
+
+def _look(
+    looks: list[tuple[Tracker, np.ndarray, CropWindow]], **how: bool
+) -> list[tuple[np.ndarray, float]]:
+    """The box, xywh in the image, and the score of each tracker in a window of its image."""
+    model = looks[0][0].model
+    crops = [cut(image, window, model.search_size, model.published) for _, image, window in looks]
+    template = tuple(torch.stack(parts) for parts in zip(*(one.template for one, _, _ in looks)))
+    boxes, scores = model.find(template, torch.from_numpy(np.stack(crops)), **how)
+    found = cxcywh_to_xywh(boxes).double().cpu().numpy()
+    if not np.isfinite(found).all():
+        raise ValueError('OneStreamTracker: the network predicts NaN; its weights are broken')
+    placed = []
+    for (tracker, image, window), box in zip(looks, found):
+        height, width = image.shape[:2]
+        inside = damped(window.to_image(box, model.published), tracker.box[2:], model.size_inertia)
+        placed.append(clip_box(inside, height, width, model.margin))
+    return list(zip(placed, scores.double().tolist()))
+
+
+def damped(box: np.ndarray, last_size: np.ndarray, inertia: float) -> np.ndarray:
+    """xywh about its own centre, its size last^inertia * own^(1 - inertia); last: (2,)."""
+    size = last_size**inertia * box[2:] ** (1 - inertia)
+    return np.concatenate([box[:2] + (box[2:] - size) / 2, size])
 
 
 class _Run:
@@ -120,7 +171,10 @@ class _Run:
         self.boxes = [sequence.boxes[0]]
         self.scores = [1.0]
         self._ask()
-        self.tracker.init(self.next_frame(), sequence.boxes[0])
+        first = self.next_frame()
+        start = perf_counter()
+        self.tracker.init(first, sequence.boxes[0])
+        self.seconds = [perf_counter() - start]
 
     @property
     def finished(self) -> bool:
@@ -138,7 +192,8 @@ class _Run:
         self.asked += 1
 
     def track(self) -> Track:
-        return Track(self.sequence.name, np.stack(self.boxes), np.array(self.scores))
+        found = (np.stack(self.boxes), np.array(self.scores), np.array(self.seconds))
+        return Track(self.sequence.name, *found)
 
 
 def track_sequences(model: Locator, sequences: list[Sequence]) -> list[Track]:
@@ -151,8 +206,11 @@ def track_sequences(model: Locator, sequences: list[Sequence]) -> list[Track]:
         runs = [_Run(model, sequence, readers) for sequence in sequences]
         while active := [run for run in runs if not run.finished]:
             images = [run.next_frame() for run in active]
+            start = perf_counter()
             found = update_together([run.tracker for run in active], images)
+            share = (perf_counter() - start) / len(active)
             for run, (box, score) in zip(active, found):
                 run.boxes.append(box)
                 run.scores.append(score)
+                run.seconds.append(share)
     return [run.track() for run in runs]

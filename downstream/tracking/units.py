@@ -4,7 +4,8 @@ A curve is the fraction of a sequence's frames that succeed at each threshold:
     success          overlap  > 0, 0.05, ..., 1        21 values    AUC: their mean
     precision        centre error <= 0, 1, ..., 50 px  51 values    P: the value at 20 px
     norm_precision   error / box  <= 0, 0.01, ..., 0.5 51 values    P_norm: the value at 0.20
-A data set's score is the mean over sequences, each with weight 1 however long it is.
+A data set's score is the mean over sequences, each with weight 1 however long it is. A curve of NaN
+is left out of it (protocol `lasot_matlab`, scoring/rules.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ PRECISION_AT = 20  # index of 20 px and of 0.20
 
 
 class TrackingUnits(UnitScores):
-    """success (U, 21), precision (U, 51), norm_precision (U, 51): fractions in [0, 1]."""
+    """success (U, 21), precision (U, 51), norm_precision (U, 51): fractions in [0, 1] or NaN."""
 
     kind = 'tracking'
     metrics = ('AUC', 'P', 'P_norm')
@@ -47,9 +48,11 @@ class TrackingUnits(UnitScores):
             ],
             axis=1,
         )  # (U, 3)
-        total = weights.sum(1, keepdims=True)
+        counted = ~np.isnan(per_sequence)
+        total = weights @ counted
         empty = np.full((len(weights), len(self.metrics)), np.nan)
-        means = np.divide(weights @ per_sequence, total, out=empty, where=total > 0)
+        sums = weights @ np.where(counted, per_sequence, 0)
+        means = np.divide(sums, total, out=empty, where=total > 0)
         return dict(zip(self.metrics, 100 * means.T))
 
     def arrays(self) -> dict[str, Array]:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 
+from downstream.tracking.box import cxcywh_to_xyxy, iou_and_giou, xywh_to_xyxy
 from downstream.tracking.losses import (
     focal_loss,
     gaussian_heatmap,
@@ -55,6 +56,15 @@ def test_losses(golden, field, same, losses) -> None:
     total = sum(found[f'loss_{part}'] for part in PARTS)
     value = {**parts, 'total': total, 'mean_iou': found['iou']}[field]
     same(field, value.double(), golden[field].double(), atol=1e-7, rtol=1e-5)
+
+
+@pytest.mark.golden(
+    FAMILY, needs=['pred_cxcywh_norm', 'gt_xywh_norm'], each=['iou_per_box', 'giou_per_box']
+)
+def test_each_box(golden, field, same) -> None:
+    predicted = cxcywh_to_xyxy(golden['pred_cxcywh_norm'][:, 0])
+    iou, giou = iou_and_giou(predicted, xywh_to_xyxy(golden['gt_xywh_norm']).clamp(0, 1))
+    same(field, iou if field == 'iou_per_box' else giou, golden[field], atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.golden(FAMILY, each=['grad_score_map', 'grad_pred'])

@@ -10,6 +10,20 @@ import pytest
 from downstream.tracking.model import OneStreamTracker
 
 WIDTH, HEIGHT = 96, 72
+# A tracker of width 32 and depth 2 on crops of 32 and 64 px.
+SMALL = {
+    'type': 'downstream.OneStreamTracker',
+    'backbone': {
+        'type': 'mim_backbones.MIMViT',
+        'arch': {'embed_dim': 32, 'depth': 2, 'num_heads': 2},
+        'img_size': 64,
+        'patch_size': 8,
+        'cls_token': False,
+    },
+    'head': {'channels': 16, 'score_prior': 0.01, 'size_prior': 0.25},
+    'template_size': 32,
+    'search_size': 64,
+}
 
 
 def write_sequences(root: Path, names: list[str], frames: int = 12) -> None:
@@ -41,6 +55,11 @@ def write_lasot(root: Path, train: int = 4, test: int = 3, frames: int = 12) -> 
     return root
 
 
+def lasot(root: Path, **options) -> list[dict]:
+    """Sets of a TrackingPairs: this one alone."""
+    return [{'name': 'lasot', 'root': str(root), **options}]
+
+
 @pytest.fixture
 def make_lasot(tmp_path) -> Callable[..., Path]:
     """`write_lasot` into this test's folder."""
@@ -55,22 +74,6 @@ def lasot_root(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def make_model() -> Callable[..., OneStreamTracker]:
-    """A tracker of width 32 and depth 2 on crops of 32 and 64 px."""
-
-    def make(**options) -> OneStreamTracker:
-        backbone = {
-            'type': 'mim_backbones.MIMViT',
-            'arch': {'embed_dim': 32, 'depth': 2, 'num_heads': 2},
-            'img_size': 64,
-            'patch_size': 8,
-            'cls_token': False,
-        }
-        arguments = {
-            'backbone': backbone,
-            'head': {'channels': 16, 'score_prior': 0.01, 'size_prior': 0.25},
-            'template_size': 32,
-            'search_size': 64,
-        }
-        return OneStreamTracker(**{**arguments, **options})
-
-    return make
+    """A `SMALL` tracker."""
+    arguments = {key: value for key, value in SMALL.items() if key != 'type'}
+    return lambda **options: OneStreamTracker(**{**arguments, **options})

@@ -9,8 +9,9 @@ from downstream.tracking.data import (
     read_sequence,
     read_sequences,
 )
-from downstream.tracking.metric import frame_errors, write_boxes
+from downstream.tracking.scoring.frame_errors import frame_errors
 from downstream.tracking.sequences import LasotSequences
+from mim_backbones.data_spec import load_data_spec
 from mim_backbones.errors import UserError
 
 
@@ -133,13 +134,6 @@ def test_comma_tab_and_blank(tmp_path, text):
     assert read_boxes(tmp_path / 'boxes.txt').tolist() == [[1, 2, 3, 4.5], [5, 6, 7, 8]]
 
 
-def test_round_trip_keeps_three_decimals(tmp_path):
-    boxes = np.array([[1.23456, 2, 3, 4], [0, 0, 10.5, 1e3]])
-    write_boxes(tmp_path / 'run' / 'car-1.txt', boxes)
-    assert (tmp_path / 'run' / 'car-1.txt').read_text().startswith('1.235\t2.000\t3.000\t4.000\n')
-    np.testing.assert_allclose(read_boxes(tmp_path / 'run' / 'car-1.txt'), boxes, atol=5e-4)
-
-
 @pytest.mark.parametrize(
     ('text', 'message'),
     [('', 'empty'), ('1,2,3\n', 'line 1 has 3 values'), ('1,2,3,x\n', 'not a list of boxes')],
@@ -154,3 +148,15 @@ def test_bad_files_are_named(tmp_path, text, message):
 def test_missing_file(tmp_path):
     with pytest.raises(UserError, match=r'none\.txt: cannot be read'):
         read_boxes(tmp_path / 'none.txt')
+
+
+def test_other_training_sets_are_found_beside_the_yaml(make_lasot, tmp_path):
+    make_lasot(train=1, test=1)
+    file = tmp_path / 'mine.yaml'
+    file.write_text('tracking: {root: ., synthetic: world/lasot}\n')
+    with pytest.raises(UserError, match='world/lasot is not there'):
+        load_data_spec(file)['tracking']
+    (tmp_path / 'world' / 'lasot').mkdir(parents=True)
+    data = load_data_spec(file)['tracking']
+    assert data.synthetic == tmp_path / 'world' / 'lasot'
+    assert data.got10k is None

@@ -51,3 +51,19 @@ def test_probabilities_stay_off_0_and_1_in_bf16():
 def test_channels_must_divide():
     with pytest.raises(ValueError, match='channels=12'):
         CenterHead(8, channels=12)
+
+
+@pytest.mark.parametrize('cell', [(0, 0), (1, 5), (6, 2), (11, 11)])
+def test_the_best_cell_alone_says_what_the_whole_maps_say(cell):
+    """In the corner most of the 9 x 9 cells that a cell sees are padding, anew in every layer."""
+    torch.manual_seed(0)
+    head = CenterHead(16, channels=16).eval()
+    for module in head.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):  # as trained: padding is no longer what it was
+            torch.nn.init.uniform_(module.running_mean)
+            torch.nn.init.normal_(module.bias)
+    feature, weight = torch.randn(2, 16, 12, 12), torch.full((12, 12), 1e-6)
+    weight[cell] = 1  # row, column
+    with torch.no_grad():
+        for found, expected in zip(head.best(feature, weight), decode(head(feature), weight)):
+            torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)

@@ -4,9 +4,11 @@ from mmengine.optim import OptimWrapper
 from torch.utils.data import DataLoader
 
 from downstream.tracking.data import read_sequences
-from downstream.tracking.metric import dataset_scores, frame_errors, sequence_curves
-from downstream.tracking.pairs import LasotPairs
+from downstream.tracking.pairs import TrackingPairs
+from downstream.tracking.scoring.curves import dataset_scores, sequence_curves
+from downstream.tracking.scoring.frame_errors import frame_errors
 from downstream.tracking.tracker import track_sequences
+from tests.downstream.tracking.conftest import lasot
 
 SMALL = {'template_size': 32, 'search_size': 64, 'min_frames': 5}
 NO_CHANGES = {'gray': 0, 'flip': 0, 'branch_flip': 0, 'brightness': 0}
@@ -61,8 +63,19 @@ def test_any_multiple_of_the_patch_size(make_model, template, search):
 
 
 def test_crops_must_fit_the_patches(make_model):
-    with pytest.raises(ValueError, match='search_size=60 is not a multiple of the patch size 8'):
+    with pytest.raises(
+        ValueError, match="search_size=60 is not a multiple of the features' stride 8"
+    ):
         make_model(search_size=60)
+
+
+def test_the_head_compares_template_and_search(make_model):
+    """A map for each token of the template, standardised over the search crop."""
+    model, seen = make_model(compare=True).eval(), []
+    model.head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    model({'template': torch.rand(1, 3, 32, 32), 'search': torch.rand(1, 3, 64, 64)})
+    assert seen[0].shape == (1, 32 + 16, 8, 8)
+    torch.testing.assert_close(seen[0][:, 32:].mean((2, 3)), torch.zeros(1, 16), atol=1e-5, rtol=0)
 
 
 def test_losses_are_float32_under_bf16(make_model):
@@ -77,7 +90,7 @@ def test_losses_are_float32_under_bf16(make_model):
 def test_learns_to_follow_squares(make_model, lasot_root):
     """A few seconds of training: the loss falls and the squares are followed."""
     model = make_model()
-    pairs = LasotPairs(str(lasot_root), length=160 * 16, augment=NO_CHANGES, **SMALL)
+    pairs = TrackingPairs(lasot(lasot_root), length=160 * 16, augment=NO_CHANGES, **SMALL)
     sequences = read_sequences(lasot_root, 'training_set.txt')
     before = score(model, sequences)
     optim = OptimWrapper(torch.optim.AdamW(model.parameters(), lr=2e-3))

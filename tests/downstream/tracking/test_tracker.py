@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from downstream.tracking.data import read_sequences
-from downstream.tracking.head import HeadMaps
+from downstream.tracking.head import HeadMaps, decode
 from downstream.tracking.tracker import Tracker, track_sequences
 from mim_backbones.errors import UserError
 
@@ -48,7 +48,7 @@ def test_box_comes_from_the_best_cell(make_model, monkeypatch):
     maps.score[0, 0, 4, 5] = 0.5
     maps.size[0, :, 4, 5] = torch.tensor([0.5, 0.25])
     maps.offset[0, :, 4, 5] = torch.tensor([0.5, 0.0])
-    monkeypatch.setattr(model, 'locate', lambda template, search: maps)
+    monkeypatch.setattr(model, 'find', lambda template, crops: decode(maps, model.hann))
     tracker = Tracker(model)
     image = np.zeros((200, 200, 3), np.uint8)
     tracker.init(image, np.array([40.0, 40, 16, 16]))
@@ -56,6 +56,17 @@ def test_box_comes_from_the_best_cell(make_model, monkeypatch):
     # the window starts at 48 - 32 = 16; centre (16 + 5.5 * 8, 16 + 4 * 8), size 32 x 16
     assert box == pytest.approx([60 - 16, 48 - 8, 32, 16])
     assert score == pytest.approx(0.5 * float(model.hann[4, 5]))
+
+
+def test_size_inertia_by_hand(make_model, monkeypatch):
+    """Found are 64 x 64 px after 16 x 16: halfway between their logarithms lies 32."""
+    model = make_model(size_inertia=0.5).eval()
+    maps = HeadMaps(torch.zeros(1, 1, 8, 8), torch.ones(1, 2, 8, 8), torch.zeros(1, 2, 8, 8))
+    maps.score[0, 0, 4, 4] = 0.5
+    monkeypatch.setattr(model, 'find', lambda template, crops: decode(maps, model.hann))
+    tracker, image = Tracker(model), np.zeros((200, 200, 3), np.uint8)
+    tracker.init(image, np.array([40.0, 40, 16, 16]))
+    assert tracker.update(image)[0] == pytest.approx([48 - 16, 48 - 16, 32, 32])
 
 
 def test_box_stays_on_the_image(make_model, sequences):

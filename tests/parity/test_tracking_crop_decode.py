@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from downstream.tracking.crop import CropWindow, clip_box, cut, padding_mask, window_around
 from downstream.tracking.head import HeadMaps, decode, hann_window
+from mim_backbones.errors import UserError
 
 FAMILY = 'tracking_crop_decode'
 
@@ -28,6 +30,9 @@ def test_a_crop_that_is_not_resized(golden) -> None:
     window = window_around(case['box'].numpy(), case.get('factor', 2))
     found = cut(golden['image'].numpy(), window, window.side, published=True)
     assert np.array_equal(found, case['crop'].numpy())
+    mask = padding_mask(window, golden['image'].shape[:2], window.side, published=True)
+    assert np.array_equal(mask, case['second'].numpy())
+    assert window.side == found.shape[0] * case['third']
 
 
 @pytest.mark.golden(FAMILY, needs=['image_to_crop'])
@@ -84,3 +89,31 @@ def test_decoded_boxes(golden, field, same) -> None:
     boxes, best = decode(maps, hann_window(maps.score.shape[-1]) if suffix else None)
     same(field, boxes, expected[f'boxes{suffix}'], atol=1e-6, rtol=1e-5)
     same(f'max_score{suffix}', best, expected[f'max_score{suffix}'].flatten(), 0, rtol=1e-5)
+
+
+@pytest.mark.golden(FAMILY, each=['decode.get_pred_size', 'decode.get_pred_offset'])
+def test_what_is_read_at_the_best_cell(golden, field, same) -> None:
+    """Published in cells, without its place; ours is in the box."""
+    maps = HeadMaps(*(golden['decode'][f'{name}_map'] for name in HeadMaps._fields))
+    boxes, _ = decode(maps)
+    cells = maps.score.shape[-1]
+    index = maps.score.flatten(1).argmax(1)
+    place = torch.stack([index % cells, index // cells], dim=1)
+    size = field == 'decode.get_pred_size'
+    found = cells * boxes[:, 2:] if size else cells * boxes[:, :2] - place
+    expected = golden['decode'][field.removeprefix('decode.')].reshape(found.shape)
+    same(field, found, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.golden(FAMILY, needs=['image', 'error_cases.tiny_box'])
+def test_a_box_without_a_pixel(golden) -> None:
+    assert golden['error_cases']['tiny_box'].startswith('raises')
+    with pytest.raises(UserError, match='no area'):
+        window_around(np.array([10.0, 10, 0, 0]), 2)
+
+
+@pytest.mark.golden(FAMILY, needs=['image', 'error_cases.fully_outside'])
+def test_a_crop_wholly_outside_is_black(golden) -> None:
+    assert 'mean=0.000' in golden['error_cases']['fully_outside']
+    window = window_around(np.array([1000.0, 1000, 20, 20]), 2)
+    assert not cut(golden['image'].numpy(), window, 64, published=True).any()

@@ -1,0 +1,34 @@
+"""One-stream tracker on a small ViT, a few real sequences beside synthetic ones, 1500 steps of 16.
+
+The tracker of tier `smoke` at a larger size, for somebody with a dozen sequences of their own in
+LaSOT's layout: half of the pairs are theirs, half of `mimbench synth`. Eight minutes of one
+core. What it reaches on ten sequences: docs/tracking.md. Compares with nothing in a paper.
+
+mimbench synth world --only tracking
+python tools/train.py configs/downstream/tracking/one-stream_vit_few_lasot-synthetic.py --data DATA
+
+where DATA is a YAML: `tracking: {root: LASOT, synthetic: world/lasot}`
+"""
+_base_ = ['one-stream_vit_smoke_lasot.py']
+protocol = dict(name='one-stream-vit-few', version='1', tier='proxy')
+
+template_size = 40
+search_size = 80
+batch_size = 16
+iterations = 1500
+
+model = dict(
+    backbone=dict(img_size=search_size),
+    template_size=template_size, search_size=search_size)
+train_dataloader = dict(dataset=dict(
+    sets=[
+        dict(name='lasot', ratio=1, root='data/lasot'),
+        dict(name='synthetic', ratio=1, root='data/world/lasot'),
+    ],
+    length=iterations * batch_size,
+    template_size=template_size, search_size=search_size))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=iterations // 10),
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=iterations // 10, end=iterations)]
+train_cfg = dict(max_iters=iterations)
+default_hooks = dict(checkpoint=dict(interval=iterations))
