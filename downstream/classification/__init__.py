@@ -1,0 +1,1 @@
+"""Image classification: fine-tuned, or read off a frozen backbone."""

@@ -1,0 +1,1 @@
+"""Scores against the number of labels, from features that are computed once."""

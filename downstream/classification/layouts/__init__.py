@@ -1,0 +1,1 @@
+"""How labelled pictures lie on disk: folders, lists, archives, and ways of single sets."""
