@@ -6,7 +6,7 @@ from pathlib import Path
 
 from downstream.report.comparison import ScoreRow, ScoreTable, compare, place
 from downstream.report.degradation import DegradationTable, degradation_tables
-from downstream.report.draw.figures import chart, for_dark_page
+from downstream.report.draw.figures import chart
 from downstream.report.draw.pictures import Picture, named_pictures, sample_pictures
 from downstream.report.draw.severity import severity_chart
 from downstream.report.formats.wording import TIERS
@@ -21,8 +21,10 @@ from downstream.report.read.provenance import (
     version_table,
 )
 from downstream.report.read.reported import Beside, PublishedRow, beside_ours, published_rows
+from downstream.report.shifts import ShiftTable, shift_table
 from downstream.results.interval import SPLITS
 from downstream.results.result import read_results
+from mim_backbones.console.charts import for_dark_page
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Section:
     chart_png: bytes
     pictures: tuple[Picture, ...]
     degradations: tuple[Degradation, ...] = ()
+    shifts: ShiftTable | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ def gather(
     beside: Path | None = None,
     note: str = '',
     order: Sequence[str] = (),
+    by_name: bool = False,
 ) -> Report:
     """Reads a folder of results and computes all a report shows.
 
@@ -115,11 +119,12 @@ def gather(
         beside: CSV of what a work reports for these checkpoints on another task.
         note: a sentence that goes with those.
         order: labels of the rows that come first; the others by name, baselines last.
+        by_name: see `group_results`.
 
     Raises:
         UserError: anything missing, broken or contradictory in what is read; names the file.
     """
-    groups = group_results(read_results(results_dir))
+    groups = group_results(read_results(results_dir), by_name)
     tables = compare(groups, baseline, splits, order)
     shared = tuple(named_pictures(pictures))
     rows = None if published is None else tuple(published_rows(published, tables))
@@ -145,7 +150,15 @@ def gather(
 def _section(table: ScoreTable, pictures: tuple[Picture, ...]) -> Section:
     svg = chart(table)
     degradations = tuple(_degradation(one) for one in degradation_tables(table))
-    return Section(table, svg, for_dark_page(svg), chart(table, 'png'), pictures, degradations)
+    return Section(
+        table,
+        svg,
+        for_dark_page(svg),
+        chart(table, 'png'),
+        pictures,
+        degradations,
+        shift_table(table),
+    )
 
 
 def _degradation(table: DegradationTable) -> Degradation:

@@ -20,6 +20,7 @@ class DegradationRow:
 
     clean, mean, relative: by metric; the last lacks metrics whose clean score is 0.
     levels: (metric, corruption) -> score at each severity.
+    error: mCE, where it is defined.
     """
 
     system: System
@@ -27,6 +28,7 @@ class DegradationRow:
     mean: dict[str, Score]
     relative: dict[str, Score]
     levels: dict[tuple[str, str], tuple[float, ...]]
+    error: Score | None = None
 
     def kept(self, metric: str, corruption: str) -> float | None:
         """Mean over severities, in percent of the clean score."""
@@ -62,7 +64,7 @@ def degradation_tables(table: ScoreTable) -> list[DegradationTable]:
     sets: dict[tuple, dict[str, list[StoredResult]]] = defaultdict(lambda: defaultdict(list))
     for row in table.rows:
         for run in row.system.runs:
-            if run.result.robustness is not None:
+            if run.result.robustness is not None and run.result.robustness.scores:
                 sets[run.result.robustness.conditions][row.system.label].append(run)
     tables = []
     for found in sets.values():
@@ -92,7 +94,11 @@ def _row(system: System, metrics: Sequence[str]) -> DegradationRow:
         for name in scored[0].scores:
             found = np.mean([one.values(metric, name) for one in scored], 0)
             levels[metric, name] = tuple(found.tolist())
-    return DegradationRow(system, clean, mean, relative, levels)
+    classes = len(system.runs[0].result.data.get('classes') or ())
+    errors = [one.corruption_error(classes) for one in scored]
+    known = [one for one in errors if one is not None]
+    error = _score(known, []) if known and len(known) == len(errors) else None
+    return DegradationRow(system, clean, mean, relative, levels, error)
 
 
 def _score(values: list[float], halves: list[HalfScores]) -> Score:

@@ -112,6 +112,8 @@ class Result:
                 _check_numbers('robustness', metrics)
                 if metrics.keys() != self.metrics.keys():
                     raise ValueError('robustness has not the metrics of the clean pictures')
+        for metrics in self.robustness.shifts.values() if self.robustness else ():
+            _check_numbers('robustness', metrics)
 
     @property
     def files(self) -> tuple[str, ...]:

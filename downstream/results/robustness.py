@@ -2,7 +2,12 @@
 
     mPC   mean over corruptions of the mean over severities of a metric
     rPC   mPC in percent of the metric on clean pictures
-    paper: Michaelis et al., arXiv 1907.07484, section 3.3
+    mCE   mean over corruptions of  sum_s E / sum_s E_AlexNet, E = 100 - top-1 at severity s
+    papers: Michaelis et al., arXiv 1907.07484, section 3.3; of mCE Hendrycks & Dietterich,
+            arXiv 1903.12261, section 4, with AlexNet's errors of its Table 1 as released
+
+mCE is of ImageNet's 1000 classes and all 15 corruptions at all five severities, as AlexNet's errors
+are. Further test sets ("shifts": ImageNet-A, -R, -Sketch, V2) stand beside, with their own metrics.
 
 Both get intervals as any metric does (interval.py): every corruption is scored on the same halves
 of the test set, so that a half has an mPC and an rPC of its own. The halves of the headline metrics
@@ -10,7 +15,7 @@ are kept in one file, names of its rows 'clean' and 'fog 3', columns (all, first
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,11 +23,20 @@ import numpy as np
 
 from downstream.results.interval import HalfScores
 from downstream.results.units import Array, read_arrays
-from downstream.robustness.conditions import NAMES, Conditions
+from downstream.robustness.conditions import NAMES, SEVERITIES, Conditions
 from mim_backbones.console.atomic_file import write_atomically
 from mim_backbones.errors import UserError
 
 KIND, CLEAN = 'robustness', 'clean'
+IMAGENET = 1000  # classes
+# Errors as shares, means over severities.
+ALEXNET = {
+    'gaussian_noise': 0.886428, 'shot_noise': 0.894468, 'impulse_noise': 0.922640,
+    'defocus_blur': 0.819880, 'glass_blur': 0.826268, 'motion_blur': 0.785948,
+    'zoom_blur': 0.798360, 'snow': 0.866816, 'frost': 0.826572, 'fog': 0.819324,
+    'brightness': 0.564592, 'contrast': 0.853204, 'elastic_transform': 0.646056,
+    'pixelate': 0.717840, 'jpeg_compression': 0.606500,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -33,17 +47,30 @@ class Robustness:
     frost: 'drawn', or a digest of the photographs of frost.
     version: of the corruptions.
     halves: name of the file beside the result, None without unit scores.
+    files: name of the folder the corrupted pictures were read from; '' where they were made.
+    shifts: name of a further test set -> metric -> percent.
     """
 
     scores: dict[str, dict[str, dict[str, float]]]
     frost: str
     version: int
     halves: str | None = None
+    files: str = ''
+    shifts: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raises ValueError naming what is wrong."""
-        if not isinstance(self.scores, dict) or not self.scores or set(self.scores) - set(NAMES):
+        if not isinstance(self.shifts, dict) or not all(
+            isinstance(metrics, dict) and metrics for metrics in self.shifts.values()
+        ):
+            raise ValueError('robustness.shifts must hold metrics for each test set')
+        empty = self.scores == {} and not self.shifts
+        if not isinstance(self.scores, dict) or empty or set(self.scores) - set(NAMES):
             raise ValueError(f'robustness.scores must name corruptions: {", ".join(NAMES)}')
+        if not isinstance(self.files, str):
+            raise ValueError('robustness.files must be a text')
+        if not self.scores:
+            return
         rows = [sorted(levels) for levels in self.scores.values() if isinstance(levels, dict)]
         if len(rows) < len(self.scores) or any(row != rows[0] for row in rows) or not rows[0]:
             raise ValueError('robustness.scores must have the same severities for all corruptions')
@@ -58,13 +85,13 @@ class Robustness:
 
     @property
     def severities(self) -> tuple[int, ...]:
-        return tuple(sorted(int(level) for level in next(iter(self.scores.values()))))
+        return tuple(sorted(int(level) for level in next(iter(self.scores.values()), ())))
 
     @property
     def conditions(self) -> tuple:
         """Equal for scores that may be compared."""
         frost = self.frost if 'frost' in self.scores else ''
-        return (tuple(sorted(self.scores)), self.severities, frost, self.version)
+        return (tuple(sorted(self.scores)), self.severities, frost, self.version, self.files)
 
     def covers(self, asked: Conditions, version: int) -> bool:
         """Whether all that is asked for is there."""
@@ -73,6 +100,8 @@ class Robustness:
             and set(asked.severities) <= set(self.severities)
             and (self.frost == asked.frost or 'frost' not in asked.corruptions)
             and self.version == version
+            and (bool(self.files) == bool(asked.files) or not asked.corruptions)
+            and {name for name, _ in asked.shifts} <= set(self.shifts)
         )
 
     def values(self, metric: str, corruption: str) -> list[float]:
@@ -87,16 +116,27 @@ class Robustness:
         """rPC, in percent; None where nothing is scored on clean pictures either."""
         return 100 * self.mean(metric) / clean if clean > 0 else None
 
-    def summary(self, clean: Mapping[str, float]) -> dict[str, dict[str, float | None]]:
-        """mPC and rPC of each metric."""
-        return {
-            'mPC': {key: self.mean(key) for key in clean},
-            'rPC': {key: self.relative(key, value) for key, value in clean.items()},
-        }
+    def corruption_error(self, classes: int) -> float | None:
+        """mCE in percent; None where AlexNet's errors are of other conditions."""
+        whole = set(self.scores) == set(NAMES) and self.severities == SEVERITIES
+        if not whole or classes != IMAGENET or 'top1' not in self.scores['fog']['1']:
+            return None
+        errors = {name: 100 - float(np.mean(self.values('top1', name))) for name in NAMES}
+        return float(np.mean([errors[name] / ALEXNET[name] for name in NAMES]))
+
+    def summary(self, clean: Mapping[str, float], classes: int) -> dict[str, dict]:
+        """mPC and rPC of each metric, mCE where it is defined, and the further test sets."""
+        found: dict[str, dict] = {}
+        if self.scores:
+            found['mPC'] = {key: self.mean(key) for key in clean}
+            found['rPC'] = {key: self.relative(key, value) for key, value in clean.items()}
+        if (error := self.corruption_error(classes)) is not None:
+            found['mCE'] = {'top1': error}
+        return {**found, 'shifts': self.shifts} if self.shifts else found
 
 
 class Scored(NamedTuple):
-    """What a job found under corruption. rows: of `save_halves`; none without unit scores."""
+    """What a job found beside its test set. rows: of `save_halves`; none without unit scores."""
 
     robustness: Robustness
     rows: Mapping[str, Mapping[str, HalfScores]]

@@ -16,16 +16,21 @@ DRAWN = 'drawn'  # frost without photographs
 
 @dataclass(frozen=True)
 class Conditions:
-    """Every one of the corruptions at every one of the severities.
+    """Every one of the corruptions at every one of the severities; other test sets beside them.
 
     frost_pictures: folder with photographs of frost; '' draws the frost.
     frost: DRAWN, or a digest of the photographs.
+    files: folder with pictures that are corrupted already, CORRUPTION/SEVERITY/CLASS/NAME; '' makes
+        them.
+    shifts: names of further test sets of the same classes, and where they are.
     """
 
     corruptions: tuple[str, ...]
     severities: tuple[int, ...]
     frost_pictures: str = ''
     frost: str = DRAWN
+    files: str = ''
+    shifts: tuple[tuple[str, str], ...] = ()
 
     def pairs(self) -> list[tuple[str, int]]:
         return [(name, severity) for name in self.corruptions for severity in self.severities]

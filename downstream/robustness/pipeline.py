@@ -1,20 +1,25 @@
 """Corruption inside a data set's pipeline, right after a picture is decoded.
 
+A classifier's test picture is corrupted behind its view, as ImageNet-C's are: cut to 224 px first.
+
 Annotations stay: the published sets keep their labels too, though elastic transform, zoom and
 motion move pixels a little.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmengine.config import Config
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from downstream.cached_dataset import CachedDataset
-from downstream.registry import TRANSFORMS
+from downstream.registry import DATASETS, TRANSFORMS
 from downstream.robustness.conditions import NAMES, SEED, Conditions
 from downstream.robustness.corrupt import corrupt, read_frost
 from mim_backbones.errors import UserError
@@ -105,8 +110,54 @@ class SwitchedPipeline:
         return results
 
 
+class SwitchedPictures:
+    """For data sets without a pipeline: pictures that were corrupted already, or are behind a view.
+
+    Args:
+        files: see `Conditions`.
+    """
+
+    def __init__(self, switch: Switch, files: str = '', frost_pictures: str = '') -> None:
+        self.switch, self.files = switch, files
+        self.frost = read_frost(frost_pictures) if frost_pictures else []
+
+    def file(self, class_name: str, name: str) -> Path | None:
+        """The corrupted file of a picture; None where it is not read from one."""
+        on = self.switch.on
+        if on is None or not self.files:
+            return None
+        return corrupted_folder(self.files, on[0]) / str(on[1]) / class_name / Path(name).name
+
+    def corrupted(self, square: Tensor, name: str) -> Tensor:
+        """(3, H, W) uint8 RGB -> the same, corrupted if that is on and it comes from no file."""
+        on = self.switch.on
+        if on is None or self.files:
+            return square
+        image = np.ascontiguousarray(square.permute(1, 2, 0).numpy())
+        found = corrupt(image, *on, '/'.join(name.split('/')[-2:]), SEED, self.frost)
+        return torch.from_numpy(np.ascontiguousarray(found)).permute(2, 0, 1).contiguous()
+
+
+@cache
+def corrupted_folder(files: str, corruption: str) -> Path:
+    """FILES/CORRUPTION, or where the archives' names are kept FILES/noise/CORRUPTION."""
+    plain = Path(files) / corruption
+    return plain if plain.is_dir() else next(Path(files).glob(f'*/{corruption}'), plain)
+
+
+def check_files(conditions: Conditions) -> None:
+    """Raises UserError where a folder of corrupted pictures that is asked for is not there."""
+    for corruption, severity in conditions.pairs() if conditions.files else ():
+        folder = corrupted_folder(conditions.files, corruption) / str(severity)
+        if not folder.is_dir():
+            raise UserError(
+                f'{folder} is not there; name fewer --corruptions or --severities, or leave '
+                '`corrupted` out of the data file to corrupt the pictures here'
+            )
+
+
 def check_decodes(cfg: Config, task: str) -> None:
-    """Whether the test set of a config decodes its pictures in a pipeline.
+    """Whether the test set of a config decodes in a pipeline, or lets its pictures be switched.
 
     Raises:
         UserError: it does not.
@@ -114,7 +165,8 @@ def check_decodes(cfg: Config, task: str) -> None:
     waiting = [cfg.test_dataloader.dataset]
     while waiting:
         dataset = waiting.pop()
-        if dataset.get('pipeline'):
+        kind = dataset.get('type')
+        if dataset.get('pipeline') or (kind and hasattr(DATASETS.get(kind), 'switched')):
             return
         waiting += dataset.get('datasets') or [one for one in [dataset.get('dataset')] if one]
     raise UserError(
@@ -131,6 +183,9 @@ def make_corruptible(dataset: Dataset, conditions: Conditions) -> Switch:
     """
     switch = Switch()
     for one in _with_pipeline(dataset):
+        if hasattr(one, 'switched'):
+            one.switched = SwitchedPictures(switch, conditions.files, conditions.frost_pictures)
+            continue
         one.pipeline = SwitchedPipeline(one.pipeline.transforms, switch, conditions.frost_pictures)
     return switch
 
@@ -146,5 +201,5 @@ def _with_pipeline(dataset: Any) -> Iterator[Any]:
     if inner != [None]:
         for one in inner:
             yield from _with_pipeline(one)
-    elif hasattr(getattr(dataset, 'pipeline', None), 'transforms'):
+    elif hasattr(dataset, 'switched') or hasattr(getattr(dataset, 'pipeline', None), 'transforms'):
         yield dataset

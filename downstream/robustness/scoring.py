@@ -1,9 +1,11 @@
-"""Score a trained model under each corruption and severity, once, whatever kills the job.
+"""Score a trained model under each corruption and severity, and on each further test set, once.
 
-Every scoring is a small file below the job's logs as soon as it is done. It belongs to the weights
+Every scoring is a small file below the job's logs as soon as it is done, so that whatever kills
+the job, it goes on with the next. It belongs to the weights
 that were scored: those of another training are never taken for them.
 """
 
+import copy
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -38,16 +40,16 @@ def score_corrupted(
     task: Task,
     runner: Runner,
     watch: 'ProgressFile',
-    switch: 'Switch',
+    switch: 'Switch | None',
     conditions: Conditions,
     clean: Evaluation,
     folder: Path,
 ) -> Scored:
-    """The trained model under every condition that `folder` does not hold yet.
+    """The trained model under every condition, and on every set, that `folder` does not hold yet.
 
     Args:
         watch: is told how many rounds of the test set there are.
-        switch: in the test set's pipeline.
+        switch: in the test set's pipeline; None without corruptions.
         clean: what the task found on clean pictures.
         folder: of the finished scorings.
     """
@@ -60,6 +62,7 @@ def score_corrupted(
             found[pair] = kept
     missing = [pair for pair in pairs if pair not in found]
     for count, pair in enumerate(missing):
+        assert switch is not None
         watch.begin_round('corrupted', count, len(missing))
         switch.turn(*pair)
         evaluation = task.run(runner, watch.progress)
@@ -73,13 +76,54 @@ def score_corrupted(
                 f'clean {clean.metrics[primary]:.2f}'
             )
         found[pair] = scoring
-    switch.off()
+    if switch is not None:
+        switch.off()
     scores: dict[str, dict[str, dict[str, float]]] = {name: {} for name in conditions.corruptions}
     for name, severity in pairs:
         scores[name][str(severity)] = found[name, severity].metrics
+    shifts = _score_shifts(task, runner, watch, conditions, weights, folder)
     rows = {CLEAN: _scoring(task, clean).halves}
     rows |= {row_name(*pair): found[pair].halves for pair in pairs}
-    return Scored(Robustness(scores, conditions.frost, VERSION), rows if all(rows.values()) else {})
+    robustness = Robustness(
+        scores,
+        conditions.frost,
+        VERSION,
+        files=Path(conditions.files).name,
+        shifts={name: found.metrics for name, found in shifts.items()},
+    )
+    rows = rows if all(rows.values()) and scores else {}
+    return Scored(robustness, rows)
+
+
+def _score_shifts(
+    task: Task,
+    runner: Runner,
+    watch: 'ProgressFile',
+    conditions: Conditions,
+    weights: str,
+    folder: Path,
+) -> dict[str, Scoring]:
+    """By name of the set; its own loader takes the place of the test set's meanwhile."""
+    found = {}
+    for count, (name, place) in enumerate(conditions.shifts):
+        path = folder / f'shift-{name}.json'
+        config = copy.deepcopy(runner.cfg.test_dataloader)
+        config.dataset.shifted = place
+        loader = runner.build_dataloader(config, seed=runner.seed)
+        made_with = [place, len(loader.dataset)]
+        kept = _read(path, weights, made_with)
+        if kept is None:
+            watch.begin_round('shifted', count, len(conditions.shifts))
+            usual, runner.test_loop.dataloader = runner.test_loop.dataloader, loader
+            kept = _scoring(task, task.run(runner, watch.progress))
+            runner.test_loop.dataloader = usual
+            if is_main_process():
+                _write(path, kept, weights, made_with)
+                primary = task.primary(kept.metrics)
+                said = f'{name}: {primary} {kept.metrics[primary]:.2f}'
+                MMLogger.get_current_instance().info(said)
+        found[name] = kept
+    return found
 
 
 def _scoring(task: Task, evaluation: Evaluation) -> Scoring:
@@ -91,6 +135,8 @@ def _scoring(task: Task, evaluation: Evaluation) -> Scoring:
 
 
 def _made_with(conditions: Conditions, corruption: str) -> list:
+    if conditions.files:
+        return [VERSION, conditions.files]
     return [VERSION, conditions.frost if corruption == 'frost' else '']
 
 

@@ -10,10 +10,9 @@ from PIL import Image
 
 from downstream.report.read.groups import System
 from mim_backbones.errors import UserError
+from mim_backbones.images.opening import BAD_IMAGE
 
 MAX_SIDE = 1400  # pixels; twice the width a page shows them at
-# What Pillow raises for a damaged file, or one of absurd size.
-UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 HEAVY = 250_000  # bytes from which a photographic picture goes as JPEG
 
 
@@ -48,7 +47,7 @@ def read_picture(path: Path, title: str) -> Picture:
             image = opened.convert('RGB')
     except FileNotFoundError as error:
         raise UserError(f'{path}: picture not found') from error
-    except UNREADABLE as error:
+    except BAD_IMAGE as error:
         raise UserError(f'{path}: not a picture ({error}); delete it or make it again') from error
     image.thumbnail((MAX_SIDE, MAX_SIDE))
     content, suffix = _encoded(image, 'PNG', optimize=True), '.png'

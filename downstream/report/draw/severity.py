@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from matplotlib import rc_context
 
 from downstream.report.degradation import DegradationTable
-from downstream.report.draw.figures import LIGHT, STYLE, blank, encoded
+from mim_backbones.console.charts import LIGHT, STYLE, blank, encoded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,10 +6,13 @@ from downstream.report.formats import wording as say
 from downstream.report.read.provenance import TextTable
 from downstream.robustness.conditions import DRAWN
 
+ERROR_OF = 'top1'
+
 
 def summary_table(table: DegradationTable) -> TextTable:
-    """Clean score, mPC and rPC of the headline metrics."""
+    """Clean score, mPC and rPC of the headline metrics; mCE where a system has it."""
     group = table.group
+    with_error = any(row.error for row in table.rows)
     rows = tuple(
         (
             row.system.label,
@@ -17,12 +20,15 @@ def summary_table(table: DegradationTable) -> TextTable:
             say.number(row.clean[metric]),
             _cell(row.mean[metric]),
             _cell(row.relative.get(metric)),
+            *([_cell(row.error if metric == ERROR_OF else None)] if with_error else []),
             str(len(row.system.runs)),
         )
         for row in table.rows
         for metric in group.headline_metrics
     )
-    return TextTable(('checkpoint', 'metric', 'clean', 'mPC', 'rPC, % of clean', 'seeds'), rows)
+    error = ('mCE',) if with_error else ()
+    heads = ('checkpoint', 'metric', 'clean', 'mPC', 'rPC, % of clean', *error, 'seeds')
+    return TextTable(heads, rows)
 
 
 def corruption_table(table: DegradationTable) -> TextTable:
@@ -50,6 +56,10 @@ def legend(table: DegradationTable) -> str:
     over = dict.fromkeys(say.covers(each, unit) for each in found if each is not None)
     if over:
         text += f' In brackets the 95 % interval over {" or over ".join(over)}.'
+    if any(row.error for row in table.rows):
+        text += " mCE: error in percent of AlexNet's (arXiv 1903.12261), mean over corruptions."
+    if table.first.files:
+        return f'{text} Pictures as published, read from {table.first.files}.'
     if 'frost' in names and table.first.frost == DRAWN:
         text += ' Frost is drawn, not photographed: not comparable with published scores.'
     return text

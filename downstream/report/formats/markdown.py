@@ -7,6 +7,7 @@ from downstream.report.comparison import ScoreRow, ScoreTable
 from downstream.report.content import Degradation, Report, Section
 from downstream.report.draw.pictures import Picture
 from downstream.report.formats import degradation_text as corrupted
+from downstream.report.formats import shift_text as shifted
 from downstream.report.formats import wording as say
 from downstream.report.read.provenance import TextTable
 
@@ -20,7 +21,7 @@ def render_markdown(report: Report) -> tuple[str, dict[str, bytes]]:
     blocks += [plain(_legend(report)), plain(_evaluated(report))]
     blocks += [f'**Tier {tier}** means {meaning}' for tier, meaning in report.tiers.items()]
     if report.beside is not None:
-        blocks += ['## Reported by the work, beside ours', plain(report.beside.legend)]
+        blocks += [f'## {report.beside.title}', plain(report.beside.legend)]
         blocks += [_text_table(report.beside.table)]
     for section in report.sections:
         blocks += _section(section, figures)
@@ -92,6 +93,10 @@ def _section(section: Section, figures: dict[str, bytes]) -> Iterator[str]:
         yield 'No baseline in this group, so no differences.'
     for count, found in enumerate(section.degradations, start=1):
         yield from _degradation(found, f'{group.slug}-corrupted-{count}', figures)
+    if section.shifts is not None:
+        yield '### Further test sets'
+        yield _text_table(shifted.table_of(section.shifts))
+        yield plain(shifted.LEGEND)
     yield from _pictures(group.slug, section.pictures, figures)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from downstream.report.content import Report
-from downstream.report.formats import degradation_text, wording
+from downstream.report.formats import degradation_text, shift_text, wording
 from downstream.report.formats.markdown import render_markdown
 from downstream.report.formats.table_csv import render_csv, render_robustness_csv
 from mim_backbones.errors import UserError
@@ -62,5 +62,5 @@ def render_page(report: Report) -> str:
     )
     environment.filters['base64'] = lambda content: base64.b64encode(content).decode()
     return environment.get_template('report.html.j2').render(
-        report=report, say=wording, corrupted=degradation_text
+        report=report, say=wording, corrupted=degradation_text, shifted=shift_text
     )

@@ -2,7 +2,8 @@
 
 A group is one task under one protocol (name, version, tier and the digest of what was really run)
 on one data set (fingerprint): only inside it is one number above another. A system is one
-checkpoint; its seeds are its runs.
+checkpoint; its seeds are its runs. Where each seed has a pre-training of its own, as in an
+ablation, a system is all the checkpoints of one name: then its intervals cover pre-training too.
 """
 
 import hashlib
@@ -10,11 +11,14 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from downstream.results.result import Protocol, Result, StoredResult
 from downstream.task import Task, tasks
 from mim_backbones.errors import UserError
+
+SystemKey = tuple[str, str, str]  # name, backbone, checkpoint
 
 
 @dataclass(frozen=True)
@@ -111,19 +115,22 @@ class Group:
             yield from system.runs
 
 
-def group_results(results: Iterable[StoredResult]) -> list[Group]:
+def group_results(results: Iterable[StoredResult], by_name: bool = False) -> list[Group]:
     """Groups by task, then by protocol; systems by label.
+
+    by_name: whether checkpoints of one name are one system.
 
     Raises:
         UserError: two files hold the same run, or results of a group disagree on the primary
             metric; names the files.
     """
     results = list(results)
-    labels = _labels(results)
+    key_of = partial(_system_key, by_name=by_name)
+    labels = _labels(results, key_of)
     grouped: dict[tuple, dict[str, list[StoredResult]]] = defaultdict(lambda: defaultdict(list))
     for stored in results:
         key = _group_key(stored.result)
-        grouped[key][labels[_system_key(stored.result)]].append(stored)
+        grouped[key][labels[key_of(stored.result)]].append(stored)
     firsts = [next(iter(systems.values()))[0].result for systems in grouped.values()]
     groups = []
     for key in sorted(grouped):
@@ -150,8 +157,8 @@ def _group_key(result: Result) -> tuple[str, ...]:
     )
 
 
-def _system_key(result: Result) -> tuple[str, str, str]:
-    digest = result.checkpoint.sha256 if result.checkpoint else ''
+def _system_key(result: Result, by_name: bool) -> SystemKey:
+    digest = result.checkpoint.sha256 if result.checkpoint and not by_name else ''
     return result.name, result.backbone_sha256, digest
 
 
@@ -179,9 +186,11 @@ def _telling(result: Result, others: Sequence[Result], texts: Texts) -> str:
     return text(result)
 
 
-def _labels(results: list[StoredResult]) -> dict[tuple[str, str, str], str]:
+def _labels(
+    results: list[StoredResult], key_of: Callable[[Result], SystemKey]
+) -> dict[SystemKey, str]:
     """A label per system: its name, with what tells namesakes apart added where there are any."""
-    systems = {_system_key(stored.result): stored.result for stored in results}
+    systems = {key_of(stored.result): stored.result for stored in results}
     labels = {}
     for (name, backbone, checkpoint), result in systems.items():
         namesakes = [key for key in systems if key[0] == name]

@@ -79,7 +79,7 @@ def machines(groups: Sequence[Group]) -> tuple[str, ...]:
 
 def machine_table(groups: Sequence[Group]) -> TextTable:
     """Commands and hardware: one row per way of running, with how many results ran so."""
-    stated = {key for run in _runs(groups) for key in run} - {'date', 'steps'}
+    stated = {key for run in _runs(groups) for key in run} - {'date', 'steps', 'tables'}
     keys = [key for key in MACHINE if key in stated] + sorted(stated - set(MACHINE))
     alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for run in _runs(groups):

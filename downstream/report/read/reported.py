@@ -2,7 +2,9 @@
 
 `report --published` takes numbers of the same task and framework, as the task names its metrics
 there. `report --beside` takes what a work reports for the same rows on another task: checkpoint,
-metric, value, status and source; value, status and source are empty where no figure is known.
+metric, value, status and source; value, status and source are empty where no figure is known. What
+a study measured of its rows in another way, such as the token diversity of their targets, comes by
+the same door with the status 'measured'.
 """
 
 import csv
@@ -22,6 +24,7 @@ STATUSES = {
     'read': 'printed in a public repository',
     'recalled': 'from memory of the paper; check before quoting',
 }
+MEASURED = 'measured'  # here
 
 
 @dataclass(frozen=True)
@@ -46,21 +49,34 @@ class PublishedRow:
 
 @dataclass(frozen=True)
 class Beside:
-    """metrics: what the work's figures are. statuses: those that occur -> what they mean."""
+    """metrics: what the figures are. statuses: those that occur -> what they mean.
+
+    measured: whether they are ours.
+    """
 
     metrics: tuple[str, ...]
     table: TextTable
     statuses: dict[str, str]
     note: str
+    measured: bool = False
+
+    @property
+    def title(self) -> str:
+        if self.measured:
+            return f'{", ".join(self.metrics).capitalize()}, beside the scores'
+        return 'Reported by the work, beside ours'
 
     @property
     def legend(self) -> str:
         """What the table says, for people."""
         meanings = '; '.join(f'{status}: {meaning}' for status, meaning in self.statuses.items())
+        metrics = ', '.join(self.metrics)
         text = (
-            f'Reported: {", ".join(self.metrics)}. None of these was measured here, and ours are '
+            f'Reported: {metrics}. None of these was measured here, and ours are '
             'of another task, model and data: compare the order of the rows, not the numbers.'
         )
+        if self.measured:
+            text = f'Measured here: {metrics}, of what each row learns from.'
         return ' '.join(
             part for part in (text, f'{meanings}.' if meanings else '', self.note) if part
         )
@@ -100,24 +116,32 @@ def beside_ours(path: Path, tables: Sequence[ScoreTable], note: str = '') -> Bes
     """
     entries = _read_rows(path, BESIDE_COLUMNS)
     columns = [(table, metric) for table in tables for metric in table.group.headline_metrics]
+    found = {entry['status'] for entry in entries if entry['value']}
+    measured = found == {MEASURED}
+    if MEASURED in found and not measured:
+        raise UserError(f'{path}: figures measured here and reported ones; give one kind')
     rows = []
     for line, entry in enumerate(entries, start=2):
         figure = NOTHING
         if entry['value']:
             where, status = f'{path} line {line}', entry['status']
             _number(entry['value'], where)
-            if status not in STATUSES:
+            if not measured and status not in STATUSES:
                 raise UserError(f'{where}: status {status!r}; known: {", ".join(STATUSES)}')
-            figure = f'{entry["value"]} ({status})'
+            figure = entry['value'] if measured else f'{entry["value"]} ({status})'
         ours = (_ours(table, entry['checkpoint'], metric) for table, metric in columns)
         rows.append((entry['checkpoint'], figure, *ours, entry['source'] or NOTHING))
     here = (f'here: {t.group.task} {t.group.metric_name(metric)}' for t, metric in columns)
-    found = {entry['status'] for entry in entries}
+    metrics = tuple(dict.fromkeys(entry['metric'] for entry in entries))
+    first, last = ('reported', 'source of the reported')
+    if measured:
+        first, last = (', '.join(metrics), 'measured')
     return Beside(
-        tuple(dict.fromkeys(entry['metric'] for entry in entries)),
-        TextTable(('checkpoint', 'reported', *here, 'source of the reported'), tuple(rows)),
+        metrics,
+        TextTable(('checkpoint', first, *here, last), tuple(rows)),
         {status: meaning for status, meaning in STATUSES.items() if status in found},
         note,
+        measured,
     )
 
 

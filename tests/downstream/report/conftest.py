@@ -21,7 +21,9 @@ PROTOCOLS = {
     'segmentation': Protocol('upernet-vit', '1', 'segmentation', 'smoke'),
     'tracking': Protocol('one-stream', '1', 'tracking', 'smoke'),
 }
-PRIMARY = {'detection': 'box_mAP', 'segmentation': 'mIoU', 'tracking': 'AUC'}
+PRIMARY = {
+    'classification': 'top1', 'detection': 'box_mAP', 'segmentation': 'mIoU', 'tracking': 'AUC',
+}  # fmt: skip
 SKILL = {'random init': 0.45, 'simmim': 0.62, 'mae': 0.48}
 
 

@@ -5,9 +5,10 @@ import pytest
 from PIL import Image
 
 from downstream.report.comparison import compare
-from downstream.report.draw.figures import COLOURS, chart, for_dark_page
+from downstream.report.draw.figures import chart
 from downstream.report.read.groups import group_results
 from downstream.results.result import read_results, write_result
+from mim_backbones.console.charts import COLOURS, for_dark_page
 
 
 def table_of(folder):

@@ -27,6 +27,21 @@ def test_one_group_per_task_with_seeds_in_order(stored):
     assert [run.result.seed for run in groups[0].systems[0].runs] == [0, 1]
 
 
+def test_by_name_each_seed_may_have_a_pre_training_of_its_own(stored):
+    results = [
+        stored('mae', seed=seed, checkpoint=Checkpoint(f'{seed}.pth', digest))
+        for seed, digest in enumerate(('aaaaaaaaaa', 'bbbbbbbbbb'))
+    ]
+    (apart,) = group_results(results)
+    assert [len(system.runs) for system in apart.systems] == [1, 1]
+    (pooled,) = group_results(results, by_name=True)
+    (system,) = pooled.systems
+    assert system.label == 'mae' and [run.result.seed for run in system.runs] == [0, 1]
+    again = stored('mae', seed=1, checkpoint=Checkpoint('c.pth', 'cccccccccc'))
+    with pytest.raises(UserError, match=r'the same run of mae \(seed 1\); delete one'):
+        group_results([*results, again], by_name=True)
+
+
 @pytest.mark.parametrize(
     'changes',
     [

@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from downstream.classification.units import ClassificationUnits
 from downstream.commands.report import report
 from downstream.report.comparison import compare
 from downstream.report.read.groups import group_results
@@ -49,6 +51,24 @@ def test_the_figures_in_their_order_with_ours_where_there_are_some(tmp_path, tab
     assert found.legend.startswith('Reported: top-1. None of these was measured here')
     assert 'recalled: from memory of the paper' in found.legend
     assert found.legend.endswith('The rest is unknown.')
+
+
+def test_what_was_measured_of_the_rows_is_not_called_reported(tmp_path, tables):
+    path = tmp_path / 'figures.csv'
+    measured = 'mae,token diversity,0.713,measured,64 images\nrandom init,token diversity,,,\n'
+    path.write_text(f'{",".join(BESIDE_COLUMNS)}\n{measured}')
+    found = beside_ours(path, tables)
+    assert found.table.header == (
+        'checkpoint', 'token diversity', 'here: segmentation mIoU', 'measured',
+    )  # fmt: skip
+    names, figures, _, sources = zip(*found.table.rows)
+    assert names == ('mae', 'random init')
+    assert (figures, sources) == (('0.713', '–'), ('64 images', '–'))
+    assert found.title == 'Token diversity, beside the scores'
+    assert found.legend == 'Measured here: token diversity, of what each row learns from.'
+    path.write_text(f'{",".join(BESIDE_COLUMNS)}\n{measured}simmim,top-1,81.7,read,a paper\n')
+    with pytest.raises(UserError, match='figures measured here and reported ones; give one kind'):
+        beside_ours(path, tables)
 
 
 def test_it_is_in_the_page_and_in_the_markdown(tmp_path, results):
@@ -137,9 +157,11 @@ def test_a_changed_protocol_is_not_held_against_published_numbers(tmp_path, made
 
 
 def test_every_published_name_of_a_task_is_found(tmp_path, made_up):
-    for task in ('detection', 'segmentation', 'tracking'):
+    ranks = ClassificationUnits([str(n) for n in range(40)], np.arange(40) % 9)
+    for task in tasks():
         protocol = Protocol('p', '1', task, 'full', framework='F')
-        write_result(tmp_path / 'r', *made_up('mae', task, protocol=protocol))
+        units = ranks if task == 'classification' else None
+        write_result(tmp_path / 'r', *made_up('mae', task, units=units, protocol=protocol))
     found = compare(group_results(read_results(tmp_path / 'r')), splits=50)
     names = [name for one in tasks().values() for name in one.published]
     lines = [f'MAE,ViT-Ti/16,IN1K,1600,t,F,{name},50.0,paper' for name in names]

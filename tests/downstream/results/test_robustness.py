@@ -9,13 +9,14 @@ import pytest
 from downstream.results.interval import HalfScores, half_scores
 from downstream.results.result import Result, read_result, write_result
 from downstream.results.robustness import (
+    ALEXNET,
     Robustness,
     Scored,
     load_halves,
     row_name,
     save_halves,
 )
-from downstream.robustness.conditions import DRAWN, VERSION, Conditions
+from downstream.robustness.conditions import DRAWN, NAMES, SEVERITIES, VERSION, Conditions
 from downstream.segmentation.units import SegmentationUnits
 from mim_backbones.errors import UserError
 
@@ -31,7 +32,7 @@ def test_mean_and_relative_by_hand():
     assert found.mean('mIoU') == 18.0  # ((40 + 20) / 2 + (10 + 2) / 2) / 2
     assert found.relative('mIoU', 60.0) == pytest.approx(30.0)
     assert found.relative('mIoU', 0.0) is None
-    assert found.summary({'mIoU': 60.0}) == {'mPC': {'mIoU': 18.0}, 'rPC': {'mIoU': 30.0}}
+    assert found.summary({'mIoU': 60.0}, 150) == {'mPC': {'mIoU': 18.0}, 'rPC': {'mIoU': 30.0}}
 
 
 def test_halves_have_an_mpc_and_an_rpc_of_their_own(tmp_path):
@@ -139,3 +140,24 @@ def test_results_of_before_are_read_and_odd_ones_refused(result, tmp_path):
         path.write_text(json.dumps({**content, 'robustness': odd}))
         with pytest.raises(UserError, match='not a result'):
             read_result(path)
+
+
+def test_mean_corruption_error_is_in_parts_of_alexnets():
+    # errors of 80 % everywhere: the mean over corruptions of 0.8 / AlexNet's
+    levels = {str(level): {'top1': 20.0} for level in SEVERITIES}
+    whole = Robustness(dict.fromkeys(NAMES, levels), 'drawn', 1)
+    parts = [0.8 / ALEXNET[name] for name in NAMES]
+    assert whole.corruption_error(1000) == pytest.approx(100 * np.mean(parts))
+    # AlexNet's own errors, as the paper rounds them, are 100
+    same = {
+        name: {level: {'top1': 100 * (1 - ALEXNET[name])} for level in '12345'} for name in NAMES
+    }
+    found = Robustness(same, 'drawn', 1)
+    assert found.corruption_error(1000) == pytest.approx(100)
+    assert found.summary({'top1': 56.5}, 1000)['mCE'] == {'top1': pytest.approx(100)}
+    paper = (88.6, 89.4, 92.3, 82.0, 82.6, 78.6, 79.8, 86.7, 82.7, 81.9)  # Table 1, to fog
+    assert [100 * ALEXNET[name] for name in NAMES[:10]] == pytest.approx(paper, abs=0.06)
+    assert whole.corruption_error(10) is None  # other classes
+    assert Robustness({'fog': levels}, 'drawn', 1).corruption_error(1000) is None
+    few = {name: {'1': {'top1': 20.0}} for name in NAMES}
+    assert Robustness(few, 'drawn', 1).corruption_error(1000) is None

@@ -92,7 +92,7 @@ def test_every_protocol_decodes_in_a_pipeline_or_is_refused():
     for recipe in recipes().values():
         cfg = open_config(str(recipe.path))
         task = recipe.protocol.task
-        if task in ('detection', 'segmentation'):
+        if task in ('classification', 'detection', 'segmentation'):
             check_decodes(cfg, task)
         elif task == 'tracking':
             with pytest.raises(UserError, match='name the other tasks'):
