@@ -6,6 +6,19 @@ SCOPE = 'downstream'
 MODULES = [
     'downstream.evaluation.rehearsal.few',
     'downstream.cached_dataset',
+    'downstream.classification.views',
+    'downstream.classification.pictures',
+    'downstream.classification.mixing',
+    'downstream.classification.model',
+    'downstream.classification.distillation',
+    'downstream.classification.shard_order',
+    'downstream.classification.probe',
+    'downstream.classification.reader',
+    'downstream.classification.nearest',
+    'downstream.classification.ridge',
+    'downstream.classification.logistic',
+    'downstream.classification.fixed_views',
+    'downstream.classification.metric',
     'downstream.detection.cascade',
     'downstream.detection.metric',
     'downstream.detection.input.large_scale_jitter',
@@ -14,7 +27,11 @@ MODULES = [
     'downstream.segmentation.segmentor',
     'downstream.tracking.sequences',
     'downstream.tracking.pairs',
+    'downstream.tracking.pair_order',
+    'downstream.tracking.centre_tracker',
     'downstream.tracking.model',
+    'downstream.tracking.two_branch',
+    'downstream.tracking.elimination',
     'downstream.tracking.metric',
     'downstream.robustness.pipeline',
     'downstream.frozen.views',
@@ -26,5 +43,6 @@ DATASETS = _children['DATASETS']
 TRANSFORMS = _children['TRANSFORMS']
 METRICS = _children['METRICS']
 HOOKS = _children['HOOKS']
+OPTIM_WRAPPER_CONSTRUCTORS = _children['OPTIM_WRAPPER_CONSTRUCTORS']
 LOOPS = _children['LOOPS']
 DATA_SAMPLERS = _children['DATA_SAMPLERS']

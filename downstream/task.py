@@ -13,8 +13,6 @@ from mim_backbones.console.plugins import load_plugin, plugins
 from mim_backbones.errors import UserError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from downstream.results.units import UnitScores
 
 GROUP = 'mimbench.tasks'
@@ -44,12 +42,21 @@ class Evaluation:
     """What a task found: metrics in percent, the unit scores behind them, PNG pictures by name.
 
     notes: lines for people: what was scored otherwise than usual.
+    rules: the evaluator whose rules the metrics follow, where there are several.
+    tables: numbers beside the metrics, as {'attributes': {'fast motion': {'AUC': 41.2}}}.
     """
 
     metrics: dict[str, float]
     units: 'UnitScores | None' = None
     pictures: dict[str, bytes] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    rules: str = ''
+    tables: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+
+    def about(self) -> dict[str, Any]:
+        """What a result's `run` says of how it was scored."""
+        about = {'rules': self.rules, 'tables': self.tables}
+        return {key: value for key, value in about.items() if value}
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,10 @@ class Task:
             does without a checkpoint, for tools/train.py; None where it takes no `--data`.
         score_predictions: (data section, file or folder) -> Evaluation of predictions that were
             made elsewhere, for `mimbench score`, raises UserError; None where it takes none.
+        score_protocols: whose rules those may be scored by, the usual first; where there are any,
+            `score_predictions` takes one as its third argument.
+        shifts: data section -> further test sets of the same classes: their names, and what
+            `test_dataloader.dataset.shifted` takes for each; None where there are none.
     """
 
     name: str
@@ -87,7 +98,9 @@ class Task:
     run: Callable[[Any, Any], Evaluation]
     units: Callable[[], 'type[UnitScores]'] | None = None
     fit_data: Callable[[Any, Any], None] | None = None
-    score_predictions: Callable[[Any, 'Path'], Evaluation] | None = None
+    score_predictions: Callable[..., Evaluation] | None = None
+    score_protocols: tuple[str, ...] = ()
+    shifts: Callable[[Any], Mapping[str, str]] | None = None
     aliases: tuple[str, ...] = ()
     published: Mapping[str, str] = field(default_factory=dict)
 

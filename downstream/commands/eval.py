@@ -83,6 +83,10 @@ ALL = 'all'
     '--frost-pictures', type=click.Path(path_type=Path, file_okay=False), metavar='DIR',
     help='Photographs of frost, as the published ones. [default: frost is drawn]',
 )  # fmt: skip
+@click.option(
+    '--shifted', is_flag=True,
+    help='Score each on the further test sets of the data file too, as ImageNet-R.',
+)  # fmt: skip
 @backbone_option
 @click.option('--arch', metavar='CONFIG', help='Config whose model.backbone describes CKPT.')
 @cfg_options

@@ -5,6 +5,8 @@ from dataclasses import asdict
 
 import click
 
+SHOWN = 30  # rows of a protocol in the table
+
 
 @click.command()
 @click.option('--task', help='Only those of a task.')
@@ -75,7 +77,8 @@ def protocols(task: str | None, tier: str | None, as_json: bool) -> None:
         )
     for one, arch, own in costs(found):
         said = one.protocol
-        rows = '; '.join(map(str, reported(one, arch)))
+        rows = [*map(str, reported(one, arch))]
+        more = f'; {len(rows) - SHOWN} more by --json' if len(rows) > SHOWN else ''
         table.add_row(
             f'{said.name} v{said.version}',
             said.tier,
@@ -84,7 +87,7 @@ def protocols(task: str | None, tier: str | None, as_json: bool) -> None:
             f'{own.parameters / 1e6:.1f}',
             f'{own.macs / 1e9:.1f}',
             f'{own.gpu_hours:,.1f}' + '*' * bool(own.seconds_per_image),
-            one.summary + (f' Reported: {rows}.' if rows else ''),
+            one.summary + (f' Reported: {"; ".join(rows[:SHOWN])}{more}.' if rows else ''),
         )
     console = Console()
     console.width = max(console.width, 140) if console.is_terminal else 200

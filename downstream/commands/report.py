@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 @click.option(
     '--order', metavar='NAME,..', help='Rows that come first. [default: by name, baselines last]'
 )
+@click.option(
+    '--by-name', is_flag=True,
+    help='Checkpoints of one name are one row: each seed is a pre-training of its own.',
+)  # fmt: skip
 @click.option('--title', default='Dense-prediction benchmark', show_default=True)
 @click.option(
     '--picture', 'pictures', multiple=True, metavar='TITLE=PATH',
@@ -32,7 +36,8 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     '--beside', type=click.Path(path_type=Path), metavar='CSV',
-    help='What a work reports for these checkpoints on another task; shown beside the scores here.',
+    help='What a work reports for these checkpoints on another task, or what was measured of them; '
+    'shown beside the scores here.',
 )  # fmt: skip
 @click.option('--note', default='', help='A sentence that goes with those.')
 @click.option(
@@ -45,6 +50,7 @@ def report(
     out: Path,
     baseline: str | None,
     order: str | None,
+    by_name: bool,
     title: str,
     pictures: tuple[str, ...],
     published: Path | None,
@@ -77,7 +83,9 @@ def report(
     # asked of what is there, so that wrong input leaves no empty folder behind
     check_writable(next(path for path in (out, *out.absolute().parents) if path.exists()))
     first = [name.strip() for name in order.split(',')] if order else []
-    found = gather(results_dir, title, baseline, pictures, published, splits, beside, note, first)
+    found = gather(
+        results_dir, title, baseline, pictures, published, splits, beside, note, first, by_name
+    )
     page = write_report(found, out)
     if as_json:
         content = {'page': str(page), 'numbers': numbers(found)}

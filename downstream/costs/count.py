@@ -4,6 +4,7 @@
     dense heads          on the neck's maps
     heads of regions     on as many regions as the test keeps: proposals for boxes (in each stage),
                          detections for masks
+    trackers             on the template and one search crop
 
 A multiplication with its addition is one operation. What works on regions only to choose them
 (suppression, pooling) is not counted, nor what only training has.
@@ -20,6 +21,7 @@ import torch.nn as nn
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import MODELS, DefaultScope
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from downstream.evaluation.backbone_config import fit_backbone, fit_neck
 from downstream.segmentation.task import fit_widths
@@ -28,8 +30,8 @@ from mim_backbones.training.config import open_config
 from mim_backbones.training.launch import build_errors_in_one_line
 
 RATIO = 1.6  # longer to shorter side of a picture that a recipe does not make square
-# Images of an epoch: COCO train2017 with annotations, ADE20K's training split.
-EPOCH = {'detection': 117266, 'segmentation': 20210}
+# Images of an epoch: ImageNet-1K, COCO train2017 with annotations, ADE20K's training split.
+EPOCH = {'classification': 1281167, 'detection': 117266, 'segmentation': 20210}
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,9 @@ def count(path: Path, task: str, arch: str = '') -> Count:
         resize(cfg, arch)
     height, width = test_size(cfg)
     scope = DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmengine')
-    with scope, build_errors_in_one_line(str(path)), torch.device('meta'):
+    # A tracker that drops tokens asks for the softmax outside of autocast, which 'meta' has not.
+    nowhere = FakeTensorMode() if 'template_size' in cfg.model else torch.device('meta')
+    with scope, build_errors_in_one_line(str(path)), nowhere:
         model = MODELS.build(cfg.model).eval()
         image = torch.zeros(1, 3, height, width)
         with torch.no_grad():
@@ -80,7 +84,7 @@ def resize(cfg: Config, arch: str) -> None:
     maps = fit_backbone(cfg, job)
     if 'decode_head' in cfg.model:
         fit_widths(cfg, maps)
-    else:
+    elif 'neck' in cfg.model:
         fit_neck(cfg.model.neck, maps)
 
 
@@ -103,6 +107,10 @@ def test_size(cfg: Config) -> tuple[int, int]:
 
 def forward(model: nn.Module, cfg: Config, image: torch.Tensor) -> None:
     """What runs on one test picture, as far as it can be counted."""
+    if hasattr(model, 'template_size'):
+        side = model.template_size
+        model({'template': image.new_zeros(1, 3, side, side), 'search': image})
+        return
     maps = model.extract_feat(image) if hasattr(model, 'extract_feat') else model.backbone(image)
     for name in ('rpn_head', 'bbox_head', 'decode_head'):
         if isinstance(getattr(model, name, None), nn.Module):

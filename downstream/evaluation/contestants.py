@@ -74,14 +74,14 @@ def open_contestants(
         except UserError as error:
             refuse(name, error)
     if RANDOM in sources and (found or not named):
-        starts = [one.backbone for one in found] or [described or {}]
-        if not starts[0]:
+        if not found and not described:
             raise UserError(
                 f'{RANDOM!r} takes the architecture of another checkpoint of the same command; '
                 'give one, or --arch CONFIG'
             )
         place = min(sources.index(RANDOM), len(found))
-        found[place:place] = _random_starts(starts)
+        models = {one.name: one.backbone for one in found} or {'': described or {}}
+        found[place:place] = _random_starts(models)
     names = [one.name for one in found]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -187,11 +187,18 @@ def _refuse_contradiction(name: str, recorded: dict[str, Any], described: dict[s
             )
 
 
-def _random_starts(backbones: Sequence[dict[str, Any]]) -> list[Contestant]:
-    """One for each architecture."""
-    kinds = {digest(weight_options(backbone)): backbone for backbone in reversed(backbones)}
-    starts = list(reversed(kinds.values()))
-    names = [RANDOM_NAME]
-    if len(starts) > 1:
-        names = [f'{RANDOM_NAME} {architecture_name(backbone)}' for backbone in starts]
-    return [Contestant(name, None, 'none', start) for name, start in zip(names, starts)]
+def _random_starts(models: Mapping[str, dict[str, Any]]) -> list[Contestant]:
+    """One for each architecture. models: backbones by the names of those that have them."""
+    kinds: dict[str, tuple[str, dict[str, Any]]] = {}
+    for name, backbone in models.items():
+        kinds.setdefault(digest(weight_options(backbone)), (name, backbone))
+    starts = list(kinds.values())
+    if len(starts) == 1:
+        return [Contestant(RANDOM_NAME, None, 'none', starts[0][1])]
+    sizes = [architecture_name(backbone) for _, backbone in starts]
+    found = []
+    for size, (name, backbone) in zip(sizes, starts, strict=True):
+        # Of one size, they differ in positions or the like: whose it is says it shortest.
+        whose = f' as {name}' if sizes.count(size) > 1 else ''
+        found.append(Contestant(f'{RANDOM_NAME} {size}{whose}', None, 'none', backbone))
+    return found

@@ -23,33 +23,43 @@ VERSION = '1'  # of how predictions are read and scored
 
 
 def score_elsewhere(
-    task: Task, data: Any, predictions: Path, name: str, seed: int, out: Path, command: str
+    task: Task,
+    data: Any,
+    predictions: Path,
+    name: str,
+    seed: int,
+    out: Path,
+    command: str,
+    protocol: str | None = None,
 ) -> tuple[Path, Result, Evaluation]:
     """Score and write the row.
 
     Args:
         data: the task's data section.
         seed: tells several trainings of one name apart.
+        protocol: one of the task's `score_protocols`, the first if not given; part of the row's.
 
     Raises:
-        UserError: the task scores no predictions, or these cannot be scored.
+        UserError: the task scores no predictions, or not by that protocol, or these cannot be
+            scored.
     """
     if task.score_predictions is None:
         raise UserError(f'{task.name} takes no predictions made elsewhere; evaluate a checkpoint')
     if not predictions.exists():
         raise UserError(f'predictions {predictions} are not there')
+    by = _protocols(task, protocol)
     begun = time.monotonic()
     card = task.describe(data)
-    evaluation = task.score_predictions(data, predictions)
+    evaluation = task.score_predictions(data, predictions, *by)
     content = _content_digest(predictions)
-    rules = digest([ELSEWHERE, task.name, VERSION])
+    rules = digest([ELSEWHERE, task.name, VERSION, *by])
     result = Result(
         name=name,
         checkpoint=None,
         method=UNKNOWN,
         architecture=UNKNOWN,
         task=task.name,
-        protocol=Protocol('predictions', VERSION, task.name, ELSEWHERE),
+        protocol=Protocol('-'.join(['predictions', *by]), VERSION, task.name, ELSEWHERE),
         metrics=evaluation.metrics,
         primary=task.primary(evaluation.metrics),
         seed=seed,
@@ -61,12 +71,26 @@ def score_elsewhere(
         backbone_sha256=digest(UNKNOWN),
         run={
             **circumstances(command),
+            **evaluation.about(),
             'predictions': str(predictions.resolve()),
             'predictions_sha256': content,
         },
     )
     path = write_result(out, result, evaluation.units, evaluation.pictures)
     return path, result, evaluation
+
+
+def _protocols(task: Task, protocol: str | None) -> tuple[str, ...]:
+    """The one that is meant, or none for a task of one way to score."""
+    known = task.score_protocols
+    if protocol is None:
+        return known[:1]
+    if protocol not in known:
+        raise UserError(
+            f'--protocol {protocol}: {task.name} is scored by '
+            f'{" or ".join(known) if known else "one protocol; leave the option out"}'
+        )
+    return (protocol,)
 
 
 def _content_digest(predictions: Path) -> str:

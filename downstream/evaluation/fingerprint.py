@@ -43,15 +43,15 @@ def file_digest(path: str | Path) -> str:
     state = [about.st_size, about.st_mtime_ns]
     if about.st_size < LARGE:
         return hashlib.sha256(path.read_bytes()).hexdigest()
-    entry = _entry('file', str(path))
-    kept = _read(entry)
+    entry = cache_entry('file', str(path))
+    kept = read_entry(entry)
     if kept.get('state') == state:
         return kept['digest']
     digest = hashlib.sha256()
     with path.open('rb') as stream:
         while chunk := stream.read(2**20):
             digest.update(chunk)
-    _write(entry, {'state': state, 'digest': digest.hexdigest()})
+    write_entry(entry, {'state': state, 'digest': digest.hexdigest()})
     return digest.hexdigest()
 
 
@@ -67,9 +67,9 @@ def tensors_digest(tensors: 'Mapping[str, Tensor]') -> str:
 
 
 def _listing(folders: list[Path]) -> str:
-    entry = _entry('listing', '\n'.join(str(folder.resolve()) for folder in folders))
-    kept = _read(entry)
-    if kept and all(_changed_at(place) == moment for place, moment in kept['folders'].items()):
+    entry = cache_entry('listing', '\n'.join(str(folder.resolve()) for folder in folders))
+    kept = read_entry(entry)
+    if kept and all(changed_at(place) == moment for place, moment in kept['folders'].items()):
         return kept['digest']
     digest = hashlib.sha256()
     moments: dict[str, int] = {}
@@ -78,8 +78,8 @@ def _listing(folders: list[Path]) -> str:
         lines = _walk(folder, moments)
         count += len(lines)
         digest.update(''.join(sorted(lines)).encode())
-    if count >= MANY and max(moments.values()) < time.time_ns() - SETTLED:
-        _write(entry, {'folders': moments, 'digest': digest.hexdigest()})
+    if count >= MANY and settled(moments.values()):
+        write_entry(entry, {'folders': moments, 'digest': digest.hexdigest()})
     return digest.hexdigest()
 
 
@@ -99,25 +99,33 @@ def _walk(folder: Path, moments: dict[str, int]) -> list[str]:
     return lines
 
 
-def _changed_at(place: str) -> int | None:
+def settled(moments: Iterable[int]) -> bool:
+    """Whether folders that changed at these times (ns) can be told from ones that change now."""
+    return max(moments) < time.time_ns() - SETTLED
+
+
+def changed_at(place: str | Path) -> int | None:
+    """Time of a folder's last change in ns; None where it is not there."""
     try:
         return os.stat(place).st_mtime_ns
     except OSError:
         return None
 
 
-def _entry(kind: str, key: str) -> Path:
+def cache_entry(kind: str, key: str) -> Path:
+    """Where what was found out about something is kept."""
     root = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
     return root / 'mimbench' / f'{kind}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.json'
 
 
-def _read(entry: Path) -> dict[str, Any]:
+def read_entry(entry: Path) -> dict[str, Any]:
+    """What is kept; nothing where it is not there or broken."""
     try:
         return json.loads(entry.read_text())
     except (OSError, ValueError):
         return {}
 
 
-def _write(entry: Path, content: dict[str, Any]) -> None:
+def write_entry(entry: Path, content: dict[str, Any]) -> None:
     with suppress(UserError):  # a cache that cannot be written costs time, nothing else
         write_bytes_atomically(entry, json.dumps(content).encode())

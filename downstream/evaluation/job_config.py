@@ -39,11 +39,11 @@ BEHAVIOUR = {
     'log_processor', 'resume', 'visualizer', 'work_dir',
 }  # fmt: skip
 READ = {*inspect.signature(Runner.__init__).parameters, *RUNNER_EXTRAS, 'default_scope'}
-# Places, seeds, loader workers and what is kept on disk, wherever they are.
+# Places, seeds, loader workers and what is kept on disk or in memory, wherever they are.
 LEFT_OUT = {
-    'ann_file', 'cache_bytes', 'cache_folder', 'checkpoint', 'data_prefix', 'data_root',
-    'list_file', 'num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor', 'root',
-    'seed', 'test_list', 'train_list',
+    'ann_file', 'cache_bytes', 'cache_folder', 'checkpoint', 'class_names', 'data_prefix',
+    'data_root', 'list_file', 'memory_bytes', 'num_workers', 'persistent_workers', 'pin_memory',
+    'prefetch_factor', 'root', 'seed', 'test_list', 'train_list',
 }  # fmt: skip
 # What `mimbench eval` decides itself, and how to say it.
 OURS = {

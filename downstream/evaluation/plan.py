@@ -17,7 +17,7 @@ from downstream.evaluation.job_config import behaving, fitted, identity_of, prot
 from downstream.evaluation.protocols import Recipe, find_protocol, recipes
 from downstream.results.result import Result, read_result
 from downstream.robustness.conditions import VERSION, Conditions
-from downstream.robustness.pipeline import check_decodes
+from downstream.robustness.pipeline import check_decodes, check_files
 from downstream.task import DataCard, find_task, tasks
 from mim_backbones.console.processes import cores
 from mim_backbones.data_spec import DataSpec, require
@@ -40,6 +40,7 @@ class Request:
         processes: of each job.
         threads: of each job; None for the cores' share.
         conditions: corruptions under which each trained model is scored too.
+        shifted: whether it is scored on the further test sets that the data file names, too.
     """
 
     sources: tuple[str, ...]
@@ -58,6 +59,7 @@ class Request:
     keep_checkpoints: bool = False
     command: str = ''
     conditions: Conditions | None = None
+    shifted: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ def plan_jobs(
                 conditions=request.conditions,
             )
             try:
+                job = replace(job, conditions=_conditions(request, job.task, spec))
                 cfg = _checked(job, spec)
                 if recipe.path not in protocols:
                     protocols[recipe.path] = protocol_of(job, spec)
@@ -135,9 +138,32 @@ def _checked(job: Job, spec: DataSpec) -> Config:
     cfg = fitted(job, spec)
     check_config(cfg, job.options)
     check_counts(cfg, ('train', 'test'))
-    if job.conditions is not None:
+    if job.conditions is not None and job.conditions.corruptions:
         check_decodes(cfg, job.task)
+        check_files(job.conditions)
     return cfg
+
+
+def _conditions(request: Request, task: str, spec: DataSpec) -> Conditions | None:
+    """What a task's models are scored on beside the test set.
+
+    Raises:
+        UserError: further test sets are asked for, and the data names none.
+    """
+    section = require(spec, task)
+    found = request.conditions
+    if found is not None and getattr(section, 'corrupted', ''):
+        found = replace(found, files=str(section.root / section.corrupted))
+    if not request.shifted:
+        return found
+    listed = find_task(task).shifts
+    shifts = tuple(listed(section).items()) if listed else ()
+    if not shifts:
+        raise UserError(
+            f'--shifted: the {task} data names no further test sets (`shifted: [FOLDER, ...]`); '
+            'name the other tasks with --tasks'
+        )
+    return replace(found or Conditions((), ()), shifts=shifts)
 
 
 def _done(job: Job, path: Path | None, result: Result | None) -> Path | None:

@@ -10,8 +10,8 @@ family: 'vit', 'swin', 'hiera', or '' for any. arch: a size of the family by its
 `mim_backbones.backbones.archs`, or '' for any. framework: of the rows of `published_results.csv`
 that the recipe reproduces. by_arch: what changes with the checkpoint's size
 (`backbone_config.fit_backbone`), where a recipe takes any. seconds_per_image: published time of a
-training image on one GPU, for estimates. Whatever changes the numbers of a recipe raises its
-version.
+training image on one GPU, for estimates. by_name: it is taken where it is named, never for its tier
+alone. Whatever changes the numbers of a recipe raises its version.
 
 A recipe that assigns no `protocol` of its own is none, even where a base of it is: two recipes
 never share a name. What its own dict leaves out comes from its bases, as in any config.
@@ -39,7 +39,7 @@ GROUP = 'mimbench.protocols'
 FAMILIES = ('vit', 'swin', 'hiera', '')
 SIZES: dict[str, Collection[str]] = {'vit': VIT, 'swin': SWIN, 'hiera': HIERA}
 WORDS = {f.name: f.default is MISSING for f in fields(Protocol)}  # -> whether it must be there
-RULES = {'by_arch', 'seconds_per_image'}  # what a recipe's `protocol` may hold besides
+RULES = {'by_arch', 'seconds_per_image', 'by_name'}  # what a recipe's `protocol` may hold besides
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Recipe:
 
     seconds_per_image: published time of a training image on one GPU; 0 where none is.
     sizes: of the backbones it is meant for; empty where it says nothing of them.
+    by_name: never taken for its tier alone.
     """
 
     protocol: Protocol
@@ -55,6 +56,7 @@ class Recipe:
     summary: str
     seconds_per_image: float = 0.0
     sizes: tuple[str, ...] = ()
+    by_name: bool = False
 
 
 def recipes() -> dict[str, Recipe]:
@@ -105,7 +107,7 @@ def find_protocol(
                 f'of tier {tier!r} it fits: {_names(fitting)}'
             )
         return chosen
-    of_tier = [one for one in ours if one.protocol.tier == tier]
+    of_tier = [one for one in ours if one.protocol.tier == tier and not one.by_name]
     if not of_tier:
         tiers = [t for t in TIERS if any(one.protocol.tier == t for one in ours)]
         raise UserError(f'{task} has no tier {tier!r}; known: {", ".join(tiers) or "none"}')
@@ -175,7 +177,8 @@ def _read(path: Path) -> Recipe | None:
     protocol = Protocol(**{k: str(v) for k, v in said.items() if k in WORDS})
     named = [said['arch']] if said.get('arch') else said.get('by_arch', {})
     of = tuple(size for size in named if size in sizes)
-    return Recipe(protocol, path, summary, float(said.get('seconds_per_image', 0)), of)
+    seconds, by_name = float(said.get('seconds_per_image', 0)), bool(said.get('by_name'))
+    return Recipe(protocol, path, summary, seconds, of, by_name)
 
 
 def _protocol(path: Path, tree: ast.Module) -> dict[str, Any]:

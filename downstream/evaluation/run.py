@@ -73,6 +73,11 @@ def result_table(rows: Sequence[Row]) -> Table:
     return table
 
 
+def _robustness(result: Result) -> dict[str, Any] | None:
+    classes = len(result.data.get('classes') or ())
+    return result.robustness.summary(result.metrics, classes) if result.robustness else None
+
+
 def as_record(path: Path, result: Result) -> dict[str, Any]:
     """What `--json` prints of a result."""
     return {
@@ -83,7 +88,7 @@ def as_record(path: Path, result: Result) -> dict[str, Any]:
         'seed': result.seed,
         'primary': result.primary,
         'metrics': result.metrics,
-        'robustness': result.robustness.summary(result.metrics) if result.robustness else None,
+        'robustness': _robustness(result),
         'cost': result.cost,
         'result': str(path),
     }

@@ -7,6 +7,7 @@ says so, evaluates and writes the result. A failure leaves one line in `failure.
 1 (2 when the user can mend it).
 """
 
+import math
 import os
 import resource
 import sys
@@ -67,8 +68,8 @@ def run(job: Job, folder: Path) -> None:
         runner.train()
     trained = time.monotonic()
     runner.model = undistributed(runner.model)  # each process scores its share by itself
-    task, scored = find_task(job.task), None
-    if job.conditions is not None:
+    task, scored, switch = find_task(job.task), None, None
+    if job.conditions is not None and job.conditions.corruptions:
         switch = make_corruptible(runner.test_dataloader.dataset, job.conditions)
     evaluation = task.run(runner, progress)
     evaluated = time.monotonic()
@@ -102,7 +103,17 @@ def run(job: Job, folder: Path) -> None:
 def result_of(
     job: Job, evaluation: Evaluation, cost: dict[str, float], about: dict[str, Any]
 ) -> Result:
-    """What is written down of a job's end."""
+    """What is written down of a job's end.
+
+    Raises:
+        UserError: a score is not finite.
+    """
+    for key, value in evaluation.metrics.items():
+        if not math.isfinite(value):
+            raise UserError(
+                f'{job.task}: {key} is {value}, so no result is written; look at the predictions '
+                'with --keep-checkpoints and tools/test.py --show-dir'
+            )
     return Result(
         name=job.name,
         checkpoint=job.checkpoint,
@@ -120,7 +131,7 @@ def result_of(
         protocol_sha256=job.identity.protocol,
         backbone_sha256=job.identity.backbone,
         changes=job.identity.changes,
-        run=about,
+        run={**about, **evaluation.about()},
     )
 
 

@@ -55,12 +55,16 @@ class FrozenBackbone:
             return tuple(each.bfloat16() for each in net(image))
 
     def digest(self, device: torch.device, *inputs: Any) -> str:
-        """Of weights, options, precision and what is done to an image before (plain values)."""
-        net = self.on(device)
-        options = getattr(net, 'built_with', repr(net))
-        computed = (type(net).__name__, options, device.type, fast_bf16(device.type), inputs)
-        text = json.dumps([tensors_digest(net.state_dict()), computed], default=str, sort_keys=True)
-        return hashlib.sha256(f'{text} {torch.__version__}'.encode()).hexdigest()[:32]
+        """See `digest_of`."""
+        return digest_of(self.on(device), device, *inputs)
+
+
+def digest_of(net: nn.Module, device: torch.device, *inputs: Any) -> str:
+    """Of weights, options, precision and what is done to an image before (plain values)."""
+    options = getattr(net, 'built_with', repr(net))
+    computed = (type(net).__name__, options, device.type, fast_bf16(device.type), inputs)
+    text = json.dumps([tensors_digest(net.state_dict()), computed], default=str, sort_keys=True)
+    return hashlib.sha256(f'{text} {torch.__version__}'.encode()).hexdigest()[:32]
 
 
 def precision(device: str) -> AbstractContextManager:

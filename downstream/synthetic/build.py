@@ -155,6 +155,8 @@ def _write(
     for part in parts:
         records = [(item, found[item]) for item in items if item.part == part]
         sections[part] = LAYOUTS[part].finish(root, size, records)
+    if 'pretrain' in parts:
+        sections['classification'] = {'root': imagenet.ROOT}  # whose folders are classes
     (root / 'data.yaml').write_text(yaml.safe_dump(sections, sort_keys=False))
     return done
 

@@ -49,15 +49,14 @@ def make_job(tmp_path: Path) -> Callable[..., Any]:
     from downstream.task import DataCard
 
     def make(task: str, weights: Path | None = None, **changes: Any) -> Job:
-        family = family_of(changes.get('backbone', TINY_VIT))
-        recipe = find_protocol(task, 'smoke', family)
+        if 'recipe' not in changes:
+            recipe = find_protocol(task, 'smoke', family_of(changes.get('backbone', TINY_VIT)))
+            changes = {'protocol': recipe.protocol, 'recipe': str(recipe.path), **changes}
         fields = {
             'name': 'test',
             'checkpoint': Checkpoint(str(weights), 'f' * 64) if weights else None,
             'method': 'none',
             'backbone': TINY_VIT,
-            'protocol': recipe.protocol,
-            'recipe': str(recipe.path),
             'seed': 0,
             'card': DataCard(name='test', root='', fingerprint='0', train=1, val=1),
             'out': str(tmp_path / 'out'),

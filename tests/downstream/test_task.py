@@ -100,5 +100,5 @@ def test_something_else_than_a_task_is_refused(bring):
 
 
 def test_an_unknown_word_is_answered_with_the_known_ones():
-    with pytest.raises(UserError, match=r"no task 'pose'; known: ade20k, coco, detection"):
+    with pytest.raises(UserError, match=r"no task 'pose'; known: ade20k, classification, coco"):
         find_task('pose')

@@ -26,20 +26,13 @@ from downstream.detection.data import DetectionData, read_split
 from downstream.detection.input import large_scale_jitter
 from downstream.detection.input.geometry import Draws, Jitter, plan
 from downstream.detection.input.large_scale_jitter import LargeScaleJitter
+from mim_backbones.bench.stages import Speed, StageClock, speed
 from mim_backbones.errors import UserError
 
 RATIO_RANGE, FLIP = (0.1, 2.0), 0.5
 STAGES = ('decode', 'annotations', 'transform')
 LARGE = 32**2  # pixels of a mask whose overlap is looked at: less is mostly edge
 Sample = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Speed:
-    """Of one pipeline: images per second of a core, and milliseconds of an image by stage."""
-
-    images_per_second: float
-    milliseconds: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -119,8 +112,8 @@ def measure(
         size=size,
         decode=decode,
         images=len(samples),
-        ours=_speed(spent['ours']),
-        mmdet=_speed(spent['mmdet']),
+        ours=speed(spent['ours'], STAGES),
+        mmdet=speed(spent['mmdet'], STAGES),
         ratio=(float(min(ratios)), float(median(ratios)), float(max(ratios))),
         polygons=polygons,
         bitmaps=bitmaps,
@@ -196,32 +189,11 @@ def time_ours(
 ) -> np.ndarray:
     """Seconds of each stage."""
     begin = process_time()
-    with _Clock(large_scale_jitter, 'read_picture') as decode, _Clock(ours, '_objects') as objects:
+    reads, finds = StageClock(large_scale_jitter, 'read_picture'), StageClock(ours, '_objects')
+    with reads as decode, finds as objects:
         pack(ours.apply(sample, draws))
     spent = process_time() - begin
     return np.array([decode.seconds, objects.seconds, spent - decode.seconds - objects.seconds])
-
-
-class _Clock:
-    """Counts the time that a function takes, called by its name in a module or object."""
-
-    def __init__(self, owner: Any, name: str) -> None:
-        self.owner, self.name, self.seconds = owner, name, 0.0
-        self.call = getattr(owner, name)
-
-    def __enter__(self) -> '_Clock':
-        setattr(self.owner, self.name, self._timed)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        setattr(self.owner, self.name, self.call)
-
-    def _timed(self, *args: Any, **kwargs: Any) -> Any:
-        begin = process_time()
-        try:
-            return self.call(*args, **kwargs)
-        finally:
-            self.seconds += process_time() - begin
 
 
 def agree(
@@ -274,9 +246,3 @@ def _spread(values: list[float], percent: int) -> tuple[float, float]:
     if not values:
         return float('nan'), float('nan')
     return float(np.median(values)), float(np.percentile(values, percent))
-
-
-def _speed(spent: list[np.ndarray]) -> Speed:
-    stages = np.median(spent, axis=0)
-    total = median(float(one.sum()) for one in spent)
-    return Speed(1 / total, {name: float(1e3 * s) for name, s in zip(STAGES, stages, strict=True)})

@@ -222,9 +222,6 @@ def shortened(planned: Planned, folder: Path) -> Planned:
         **cfg.get('default_hooks', {}),
         'checkpoint': {'type': 'CheckpointHook', 'by_epoch': False, 'interval': steps},
     }
-    watched = {'type': 'mim_backbones.FiniteLoss', 'interval': 1}
-    hooks = [hook for hook in cfg.get('custom_hooks', []) if 'FiniteLoss' not in hook['type']]
-    cfg.custom_hooks = [*hooks, watched]
     cfg.test_dataloader.dataset = ConfigDict(
         type='downstream.Few', dataset=cfg.test_dataloader.dataset, count=IMAGES
     )

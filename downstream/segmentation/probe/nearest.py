@@ -25,12 +25,10 @@ from torch import Tensor, nn
 from downstream.frozen.views import fixed_views
 from downstream.registry import HOOKS, MODELS
 from mim_backbones.errors import UserError
+from mim_backbones.probes.nearest import QUERIES, nearest
 from mim_backbones.training.distributed import undistributed
 
-QUERIES, CHUNK = 2048, 2**16  # patches compared at a time: (2048, 65536) similarities
 BANK = ('features', 'classes')
-# Whether torch multiplies bf16 into float32, which is CUDA's own way.
-WIDE_PRODUCTS = tuple(map(int, torch.__version__.split('.')[:2])) >= (2, 8)
 
 
 @MODELS.register_module()
@@ -165,30 +163,3 @@ def draw(rows: Tensor, count: int, *entropy: int) -> Tensor:
         return rows
     chosen = np.random.default_rng(entropy).choice(len(rows), count, replace=False)
     return rows[torch.from_numpy(np.sort(chosen)).to(rows.device)]
-
-
-def nearest(queries: Tensor, bank: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The `count` most similar rows of the bank: similarities and rows, (Q, count) each.
-
-    The bank is gone through in chunks, so that (Q, N) similarities are never in memory.
-    """
-    queries = queries.bfloat16()
-    best = queries.new_zeros(len(queries), 0, dtype=torch.float32)
-    rows = best.long()
-    for start in range(0, len(bank), CHUNK):
-        near, at = similarities(queries, bank[start : start + CHUNK]).topk(
-            min(count, len(bank) - start, CHUNK)
-        )
-        best, order = torch.cat([best, near], 1).topk(min(count, best.shape[1] + near.shape[1]))
-        rows = torch.cat([rows, at + start], 1).gather(1, order)
-    return best, rows
-
-
-def similarities(queries: Tensor, bank: Tensor) -> Tensor:
-    """(Q, D) and (N, D) bf16 -> products (Q, N) float32.
-
-    In bf16 thousands of patches would be equally near: only the factors are rounded.
-    """
-    if queries.is_cuda and WIDE_PRODUCTS:
-        return torch.mm(queries, bank.T, out_dtype=torch.float32)
-    return queries.float() @ bank.float().T

@@ -34,9 +34,25 @@ def test_operations_are_those_of_the_release(name: str) -> None:
     assert TABLE[name]['input'] == [800, 1280]
 
 
+def test_trackers_count_as_the_released_ones() -> None:
+    """MAE-Lite's: 8.08 M parameters, 2.20 G with elimination, 2.85 G without
+
+    OSTrack's are printed without the products of attention: 29.0 G at 256 px without elimination.
+    """
+    tiny = TABLE['one-stream-ti-h12-256']
+    assert tiny['parameters'] / 1e6 == pytest.approx(8.08, abs=0.02)
+    asked = sum(n * 2 * 192**2 for n in (320, 64 + 180, 64 + 126))  # queries and keys made again
+    assert (tiny['macs'] - asked) / 1e9 == pytest.approx(2.20, abs=0.005)
+    assert TABLE['one-stream-vit-lasot tiny-h12']['macs'] / 1e9 == pytest.approx(2.85, abs=0.005)
+    attention = 12 * 2 * 320**2 * 768
+    plain = TABLE['one-stream-vit-lasot base']['macs'] - attention
+    assert plain / 1e9 == pytest.approx(29.0, abs=0.05)
+
+
 @pytest.mark.parametrize(
     'name',
     [
+        'one-stream-ti-h12-256',
         'mask-rcnn-vit-smoke',
         'upernet-swin-smoke',
         'mask-rcnn-swin-1x base',
@@ -88,6 +104,11 @@ def test_reported_rows_are_of_the_framework_and_size() -> None:
     assert reported(ALL['mask-rcnn-vit-smoke']) == []
     (small,) = reported(ALL['mask-rcnn-swin-3x'], 'small')
     assert small.values == {'APbox': 48.5, 'APmask': 43.3}
+    probed = {one.method: one.values for one in reported(ALL['linear-vit-b-mae'])}
+    assert probed['BEiT v2'] == {'top1': 80.1} and 'DINO' in probed
+    assert [one.values['top1'] for one in reported(ALL['linear-vit-h-mae'])] == [77.2]
+    nearest = {one.method: one.values['top1'] for one in reported(ALL['knn-vit-dino'], 'base')}
+    assert nearest['DINO'] == 76.1 and nearest['iBOT'] == 77.1
     tiny = {one.method for one in reported(ALL['mask-rcnn-vitdet-ti-640'])}
     assert {'MAE', 'D2-MAE-Lite', 'supervised (DeiT)'} <= tiny
 

@@ -1,7 +1,8 @@
 """Real photos: Mask R-CNN on a small Swin without pre-training learns balloon_small by heart.
 
-Scored on the pictures it trained on. Box AP50 was 93.6, mask AP50 86.9 after sixteen minutes on
-one thread: what it misses are slivers of balloons behind others, whose masks take longer.
+Scored on the pictures it trained on, which are never flipped. Masks are learned last, those of
+slivers of balloons behind others last of all: half of the regions show an object, and the mask's
+loss counts threefold.
 """
 
 import os
@@ -21,6 +22,7 @@ OPTIONS = [
     f'train_dataloader.dataset.dataset.pipeline.2.scale={SCALE}',
     f'val_dataloader.dataset.pipeline.1.scale={SCALE}',
     f'test_dataloader.dataset.pipeline.1.scale={SCALE}',
+    'train_dataloader.dataset.pipeline.0.prob=0.0',
     f'train_cfg.max_iters={STEPS}',
     f'train_cfg.val_interval={STEPS}',
     'param_scheduler.0.end=50',
@@ -30,6 +32,8 @@ OPTIONS = [
     'optim_wrapper.optimizer.lr=1e-3',
     'optim_wrapper.paramwise_cfg.backbone_lr_mult=1.0',
     'auto_scale_lr.base_batch_size=4',
+    'model.train_cfg.rcnn.sampler.pos_fraction=0.5',
+    'model.roi_head.mask_head.loss_mask.loss_weight=3.0',
     'model.test_cfg.rcnn.max_per_img=100',
 ]
 
@@ -51,4 +55,4 @@ def test_nine_tenths_of_the_balloons_are_found(photos, tmp_path) -> None:
     scores = {
         kind: float(re.findall(rf'{kind}_mAP_50: ([\d.]+)', said)[-1]) for kind in ('box', 'mask')
     }
-    assert scores['box'] > 90 and scores['mask'] > 80, scores
+    assert min(scores.values()) > 90, scores

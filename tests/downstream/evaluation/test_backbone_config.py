@@ -1,11 +1,13 @@
 """Every recipe takes every checkpoint of its family, and what belongs to the protocol survives."""
 
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 
 from downstream.evaluation.backbone_config import (
@@ -19,7 +21,7 @@ from downstream.evaluation.backbone_config import (
 )
 from downstream.evaluation.job_config import job_config
 from downstream.evaluation.protocols import recipes
-from mim_backbones.data_spec import load_data_spec
+from mim_backbones.data_spec import DataSpec, load_data_spec
 from mim_backbones.errors import UserError
 from mim_backbones.registry import MODELS
 
@@ -52,30 +54,54 @@ CHECKPOINTS = {
 }  # fmt: skip
 
 
+RECIPES = recipes()
+
+
+@cache
+def model_of(name: str) -> ConfigDict:
+    return Config.fromfile(RECIPES[name].path).model
+
+
 def states(name: str) -> tuple:
     """What decides how a recipe takes a checkpoint, apart from sizes and rates."""
-    said = recipes()[name]
-    backbone = Config.fromfile(said.path).model.backbone
+    said = RECIPES[name]
+    backbone = model_of(name).backbone
     return said.protocol.task, said.protocol.tier, said.protocol.family, *sorted(backbone)
 
 
 # Recipes of one family differ in sizes and heads: one of them stands for those that state the same.
-KINDS = {states(name): name for name in recipes()}
+KINDS = {states(name): name for name in RECIPES}
 # Where a checkpoint contradicts a protocol and no rule helps.
 REFUSED = {
     (name, checkpoint): message
     for name in KINDS.values()
-    if Config.fromfile(recipes()[name].path).model.backbone.get('rel_pos_bias') == 'per_block'
+    if model_of(name).backbone.get('rel_pos_bias') == 'per_block'
     for checkpoint, message in (
         ('registers', 'register tokens have no relative positions'),
         ('vitdet', 'relative positions of two kinds'),
     )
 }
+REFUSED |= {
+    (name, checkpoint): 'reads the CLS token, which this checkpoint lacks'
+    for name in KINDS.values()
+    if model_of(name).get('pool') == 'cls' or model_of(name).get('pools') == ('cls',)
+    for checkpoint in ('no-cls', 'vitdet')
+}
+REFUSED |= {
+    (name, 'beit-fine-tuned'): 'reads the final norm, which this checkpoint lacks'
+    for name in KINDS.values()
+    if model_of(name).get('norms') == ('final_batch',)
+}
+REFUSED |= {
+    (name, 'swin-several'): 'reads the final norm, which this checkpoint lacks'
+    for name in KINDS.values()
+    if RECIPES[name].protocol.task == 'classification'
+}
 PAIRS = [
     (name, checkpoint)
     for name in sorted(KINDS.values())
     for checkpoint, config in CHECKPOINTS.items()
-    if recipes()[name].protocol.family == family_of(config)
+    if RECIPES[name].protocol.family == family_of(config)
 ]
 
 
@@ -89,11 +115,19 @@ def write(folder: Path, config: dict) -> Path:
     return path
 
 
+@pytest.fixture
+def spec(world: Path) -> DataSpec:
+    """The tiny world, which also stands for every further set that trackers train on."""
+    found = load_data_spec(world)
+    further = dict.fromkeys(('synthetic', 'got10k', 'trackingnet', 'coco'), found['tracking'].root)
+    return DataSpec(found.file, {**found, 'tracking': replace(found['tracking'], **further)})
+
+
 @pytest.mark.parametrize(('name', 'checkpoint'), PAIRS)
 def test_it_builds_takes_the_weights_and_the_protocol_survives(
-    name, checkpoint, world, make_job, tmp_path
+    name, checkpoint, spec, make_job, tmp_path
 ) -> None:
-    recipe, recorded = recipes()[name], CHECKPOINTS[checkpoint]
+    recipe, recorded = RECIPES[name], CHECKPOINTS[checkpoint]
     path = write(tmp_path, recorded)
     job = make_job(
         recipe.protocol.task, path, backbone=recorded, protocol=recipe.protocol,
@@ -101,10 +135,10 @@ def test_it_builds_takes_the_weights_and_the_protocol_survives(
     )  # fmt: skip
     if (name, checkpoint) in REFUSED:
         with pytest.raises(UserError, match=REFUSED[name, checkpoint]):
-            job_config(job, load_data_spec(world))
+            job_config(job, spec)
         return
     before = Config.fromfile(recipe.path)
-    cfg = job_config(job, load_data_spec(world))
+    cfg = job_config(job, spec)
     init_default_scope(cfg.default_scope)
     with torch.device('meta'):  # the whole model: neck and heads fit the maps
         model = MODELS.build(cfg.model)
@@ -117,13 +151,15 @@ def test_it_builds_takes_the_weights_and_the_protocol_survives(
         theirs = next((v for k, v in torch.load(path)['state_dict'].items() if key in k), None)
         assert torch.equal(ours, theirs), key
     assert backbone.mask_token is None
-    assert not any('fc_norm' in key for key in backbone.state_dict())
+    pooled = recipe.protocol.task == 'classification' and before.model.backbone.get('fc_norm')
+    assert any('fc_norm' in key for key in backbone.state_dict()) == bool(pooled)
     kept, given = before.model.backbone, cfg.model.backbone
     for key in ('drop_path_rate', 'final_norm', 'small_maps', 'output_norm', 'q_pool'):
         assert given.get(key) == kept.get(key, recorded.get(key) if key == 'final_norm' else None)
     assert 'frozen_stages' not in given
     assert backbone.frozen_stages == -1
-    maps = backbone(torch.randn(1, 3, 64, 64)) if cfg.default_scope != 'downstream' else ()
+    dense = cfg.default_scope != 'downstream' or 'out_indices' in kept
+    maps = backbone(torch.randn(1, 3, 64, 64)) if dense else ()
     assert len(maps) == len(kept.get('out_indices', maps))
     if 'out_indices' in kept and recipe.protocol.family == 'vit':
         assert given.out_indices[-1] == backbone.depth - 1
@@ -132,17 +168,20 @@ def test_it_builds_takes_the_weights_and_the_protocol_survives(
 
 
 @pytest.mark.parametrize(
-    'name', sorted(name for name in KINDS.values() if recipes()[name].protocol.family == 'vit')
+    'name', sorted(name for name in KINDS.values() if RECIPES[name].protocol.family == 'vit')
 )
-def test_relative_positions_are_kept_added_or_left_out(name, world, make_job, tmp_path) -> None:
+def test_relative_positions_are_kept_added_or_left_out(name, spec, make_job, tmp_path) -> None:
     """Published UperNet: a table in each block, from the checkpoint or zero at first."""
-    recipe = recipes()[name]
+    recipe = RECIPES[name]
     asked = Config.fromfile(recipe.path).model.backbone.get('rel_pos_bias')
     for checkpoint in ('mae', 'beit'):
         recorded = CHECKPOINTS[checkpoint]
         path = write(tmp_path, recorded)
-        job = make_job(recipe.protocol.task, path, backbone=recorded, recipe=str(recipe.path))
-        cfg = job_config(job, load_data_spec(world))
+        job = make_job(
+            recipe.protocol.task, path, backbone=recorded, protocol=recipe.protocol,
+            recipe=str(recipe.path),
+        )  # fmt: skip
+        cfg = job_config(job, spec)
         backbone = MODELS.build(cfg.model.backbone)
         backbone.init_weights()
         tables = [v for k, v in backbone.state_dict().items() if 'bias_table' in k]

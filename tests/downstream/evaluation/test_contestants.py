@@ -72,6 +72,14 @@ def test_one_random_start_for_each_architecture(weights, tmp_path, swin):
     assert [one.name for one in open_contestants(sources)] == ['a', 'b', 'random init']
 
 
+def test_random_starts_of_one_size_say_whose_they_are(bare):
+    options = {'a:num_heads': 3, 'b:num_heads': 4, 'c:num_heads': 4}
+    found = open_contestants([*(f'{n}={bare}' for n in 'abc'), 'random'], None, options)
+    starts = {one.name: one.backbone['arch']['num_heads'] for one in found[3:]}
+    size = 'random init MIMViT 48x4/8'
+    assert starts == {f'{size} as a': 3, f'{size} as b': 4}
+
+
 def test_other_families_compete(swin):
     (one,) = open_contestants([f's={swin}'])
     assert one.backbone['type'].endswith('MIMSwin')

@@ -174,7 +174,9 @@ def test_what_is_no_results_file(score, tmp_path):
     assert 'cannot be read as JSON' in score('detection', tmp_path / 'r.json')[2]
     assert 'is a folder' in score('detection', tmp_path)[2]
     assert 'are not there' in score('detection', tmp_path / 'none')[2]
-    assert "no task that scores predictions 'tracking'" in score('tracking', tmp_path)[2]
+    assert "no task that scores predictions 'pose'" in score('pose', tmp_path)[2]
+    said = score('detection', tmp_path / 'r.json', '--protocol', 'ostrack')[2]
+    assert 'detection is scored by one protocol; leave the option out' in said
 
 
 @pytest.fixture
@@ -267,6 +269,5 @@ def test_a_row_stands_in_the_report_and_beside_no_recipes(score, sets, tmp_path,
     assert 'made elsewhere' in Path(tmp_path / 'report/report.md').read_text()
 
 
-def test_a_task_of_ones_own_may_score_predictions():
-    assert tasks()['detection'].score_predictions and tasks()['segmentation'].score_predictions
-    assert tasks()['tracking'].score_predictions is None
+def test_every_task_scores_predictions():
+    assert all(task.score_predictions for task in tasks().values())

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch.distributed as dist
 
+from mim_backbones.training.distributed import leave_together
 from tests.downstream.evaluation.test_gathered_metric import score
 
 def refused(*args, **kwargs):
@@ -25,6 +26,7 @@ tempfile.mkdtemp = tempfile.mkstemp = tempfile.NamedTemporaryFile = refused
 rank, folder = int(sys.argv[1]), Path(sys.argv[2])
 dist.init_process_group('gloo', f'file://{folder}/store', rank=rank, world_size=2)
 score(folder, rank, 2)
+leave_together()
 """
 
 

@@ -68,6 +68,15 @@ def test_several_of_a_tier_are_chosen_by_name() -> None:
     assert found.protocol.tier == 'full'
 
 
+def test_one_that_is_taken_by_name_alone_is_never_the_one_of_its_tier(folder: Path) -> None:
+    (folder / 'a.py').write_text(WHOLE.format('probe').replace(')', ', by_name=True)'))
+    with pytest.raises(UserError, match="no tier 'proxy'"):
+        find_protocol('detection', 'proxy', 'swin')
+    (folder / 'b.py').write_text(WHOLE.format('usual'))
+    assert find_protocol('detection', 'proxy', 'swin').protocol.name == 'usual'
+    assert find_protocol('detection', 'proxy', 'swin', 'probe').protocol.name == 'probe'
+
+
 def test_a_protocol_of_one_size_takes_that_size_alone(folder: Path) -> None:
     for arch in ('base', 'large'):
         size = WHOLE.format(f'p-{arch}').replace(')', f", arch='{arch}')")

@@ -7,7 +7,9 @@ from downstream.evaluation.protocols import recipes
 from mim_backbones.training.config import open_config
 
 PUBLISHED = {
-    name: recipe.path for name, recipe in recipes().items() if recipe.protocol.tier == 'full'
+    name: recipe.path
+    for name, recipe in recipes().items()
+    if recipe.protocol.tier == 'full' and recipe.protocol.framework != 'k-NN'  # trains nothing
 }
 
 

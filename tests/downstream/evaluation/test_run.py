@@ -34,21 +34,37 @@ def mimbench(*words: object) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.slow
+def test_a_training_that_breaks_is_not_scored(world, weights, tmp_path):
+    out = tmp_path / 'results'
+    words = ['--cfg-options', 'optim_wrapper.optimizer.lr=1e30', '--cfg-options']
+    done = mimbench(
+        weights, '--data', world, '--out', out, '--tasks', 'segmentation', *QUICK, *words,
+        'train_cfg.max_iters=9',
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert 'Traceback' not in done.stderr
+    assert 'for the second time after iteration' in ' '.join(done.stderr.split())
+    assert not list(out.glob('*.json'))
+    (log,) = out.rglob('log.txt')
+    assert 'weights and optimizer are again those of iteration 0' in log.read_text()
+
+
+@pytest.mark.slow
 def test_checkpoint_and_random_start_on_all_tasks(world, weights, tmp_path):
     out = tmp_path / 'results'
     words = [weights, 'random', '--data', world, '--out', out, '--jobs', 2, *QUICK, '--json']
     done = mimbench(*words)
     assert done.returncode == 0, done.stderr
     records = json.loads(done.stdout)
-    assert len(records) == 6
-    assert '[6/6]' in done.stderr
+    assert len(records) == 8
+    assert '[8/8]' in done.stderr
     assert not list((out / 'logs').rglob('*.pth'))
 
     stored = read_results(out)
     assert {(s.result.name, s.result.task) for s in stored} == {
         (name, task)
         for name in ('simmim', 'random init')
-        for task in ('detection', 'segmentation', 'tracking')
+        for task in ('classification', 'detection', 'segmentation', 'tracking')
     }
     for each in stored:
         result = each.result
@@ -58,7 +74,10 @@ def test_checkpoint_and_random_start_on_all_tasks(world, weights, tmp_path):
         }  # fmt: skip
         assert result.cost['peak_memory_mib'] > 100
         assert result.units
-        assert len(result.pictures) == 1
+        pictures = {'tracking': ('curves', 'tracks', 'confidence'), 'classification': ()}
+        drawn = pictures.get(result.task, ('',))
+        assert len(result.pictures) == len(drawn)
+        assert all(kind in name for kind, name in zip(drawn, result.pictures, strict=True))
         assert result.architecture == 'MIMViT 48x4/8'
         assert result.changes == {'train_cfg.max_iters': 2, 'train_dataloader.batch_size': 2}
         assert result.run['steps'] == 2
@@ -66,16 +85,16 @@ def test_checkpoint_and_random_start_on_all_tasks(world, weights, tmp_path):
         assert result.run['command'].startswith('mimbench eval ')
         assert result.run['cpu']
         assert datetime.fromisoformat(result.run['date']).tzinfo
-    for task in ('detection', 'segmentation', 'tracking'):
+    for task in ('classification', 'detection', 'segmentation', 'tracking'):
         found = [each.result for each in stored if each.result.task == task]
         assert len({(r.protocol_sha256, r.backbone_sha256, r.config_sha256) for r in found}) == 1
     shown = mimbench(*words[:-1])  # without --json: the table, and only it
-    assert shown.stdout.count('train_cfg.max_iters=2') == 6
+    assert shown.stdout.count('train_cfg.max_iters=2') == 8
     assert 'mask AP' in shown.stdout
 
     again = mimbench(*words)
     assert again.returncode == 0, again.stderr
-    assert again.stderr.count('already there') == 6
+    assert again.stderr.count('already there') == 8
     assert json.loads(again.stdout) == records
 
 

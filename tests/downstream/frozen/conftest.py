@@ -21,7 +21,11 @@ HIERA = {
     'arch': {'embed_dim': 24, 'depths': (1, 1, 2, 1), 'num_heads': 1},
 }  # fmt: skip
 FAMILIES = {'vit': VIT, 'swin': SWIN, 'hiera': HIERA}
-PROXIES = {name: one for name, one in recipes().items() if one.protocol.tier == 'proxy'}
+PROXIES = {
+    name: one
+    for name, one in recipes().items()
+    if one.protocol.tier == 'proxy' and one.protocol.task in ('detection', 'segmentation')
+}
 
 LOADERS = {
     f'{split}_dataloader.{key}': value

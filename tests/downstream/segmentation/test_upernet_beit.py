@@ -141,7 +141,7 @@ def train(recipe: Path, work_dir: Path, processes: int = 0) -> subprocess.Comple
     environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
     if processes:
         launch = ['bash', 'tools/dist_train.sh', str(recipe), str(processes)]
-        environment |= {'PYTHON': sys.executable, 'MIMBENCH_VENV': 'none', 'PORT': '29641'}
+        environment |= {'PYTHON': sys.executable, 'MIMBENCH_VENV': 'none'}
     return subprocess.run(
         [*launch, '--work-dir', str(work_dir)],
         cwd=ROOT,

@@ -1,6 +1,6 @@
 """Twenty stock configs with our backbones take a step and validate, on pictures.
 
-Only widths of models change, not what happens to pictures: a detector's are 800 px high here too.
+Only sizes of models change, not what happens to pictures: a detector's are 800 px high here too.
 """
 
 import json
@@ -104,7 +104,9 @@ def step_and_validate(
     file = config_roots()[package] / f'{name}.py'
     stock, maps = stock_slot(file)
     cfg = swapped_config(swapped(file, stock, family, maps))
-    if 'decoder' not in cfg.model:  # heads of query detectors are 256 wide by default
+    if 'decoder' in cfg.model:  # heads of query detectors are 256 wide by default
+        cfg.model.encoder.num_layers = 1
+    else:
         narrow({key: part for key, part in cfg.model.items() if key != 'backbone'})
     one_step(cfg, package, world, folder)
     cfg.visualizer.name = folder.name  # a visualizer of one name is made once in a process

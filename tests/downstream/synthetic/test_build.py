@@ -116,7 +116,7 @@ def test_lasot_layout(world):
 
 def test_data_yaml_names_what_is_there(world):
     data = yaml.safe_load((world / 'data.yaml').read_text())
-    assert list(data) == ['pretrain', 'detection', 'segmentation', 'tracking']
+    assert list(data) == ['pretrain', 'detection', 'segmentation', 'tracking', 'classification']
     assert all((world / section['root']).is_dir() for section in data.values())
     assert (world / 'coco' / data['detection']['val_annotations']).is_file()
     assert len(data['segmentation']['classes']) == len(SEGMENTATION_CLASSES)

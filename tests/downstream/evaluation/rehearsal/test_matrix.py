@@ -97,7 +97,7 @@ def test_a_rehearsed_job_is_the_job_but_for_its_batch_and_its_places(plan, tmp_p
         key for key in planned.config.to_dict() if cut.config.get(key) != planned.config.get(key)
     }
     assert changed <= {
-        'work_dir', 'resume', 'train_dataloader', 'auto_scale_lr', 'default_hooks', 'custom_hooks',
+        'work_dir', 'resume', 'train_dataloader', 'auto_scale_lr', 'default_hooks',
         'test_dataloader',
     }  # fmt: skip
     assert cut.config.train_dataloader.dataset == planned.config.train_dataloader.dataset

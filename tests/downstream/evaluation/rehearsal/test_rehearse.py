@@ -29,7 +29,12 @@ def test_all_tasks_are_measured_and_nothing_is_left(world, weights, tmp_path) ->
     assert done.returncode == 0, done.stderr
     assert not out.exists()
     found = json.loads(done.stdout)
-    assert {one['task'] for one in found['jobs']} == {'detection', 'segmentation', 'tracking'}
+    assert {one['task'] for one in found['jobs']} == {
+        'classification',
+        'detection',
+        'segmentation',
+        'tracking',
+    }
     for one in found['jobs']:
         assert one['ok'] and one['count'] == 2
         assert one['host_bytes'] > 10**8

@@ -7,8 +7,9 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from downstream.segmentation.probe import nearest as module
-from downstream.segmentation.probe.nearest import NearestPatches, class_shares, draw, nearest
+from downstream.segmentation.probe.nearest import NearestPatches, class_shares, draw
 from mim_backbones.errors import UserError
+from mim_backbones.probes import nearest as neighbours
 
 CLASSES, IGNORED = 4, 255
 
@@ -72,7 +73,7 @@ def by_hand(maps: tuple, samples: list, query: tuple) -> np.ndarray:
 
 @pytest.mark.parametrize(('chunk', 'queries'), [(7, 5), (2**16, 2048)])
 def test_equals_the_rule_in_numpy(chunk: int, queries: int, monkeypatch) -> None:
-    monkeypatch.setattr(module, 'CHUNK', chunk)
+    monkeypatch.setattr(neighbours, 'CHUNK', chunk)
     monkeypatch.setattr(module, 'QUERIES', queries)
     head, (maps, samples), (query, _) = filled(), views(6), views(2, seed=1)
     found = head(query).numpy()
@@ -102,15 +103,6 @@ def test_the_bank_is_bounded_and_drawn_by_the_view() -> None:
     assert not torch.equal(draw(rows, 10, 1, 2), draw(rows, 10, 1, 3))
     assert len(set(draw(rows, 10, 1).tolist())) == 10
     assert torch.equal(draw(rows, 200, 1), rows)
-
-
-def test_nearest_of_equals_are_found_in_any_chunking(monkeypatch) -> None:
-    bank = torch.nn.functional.normalize(torch.randn(50, 8)).bfloat16()
-    whole, rows = nearest(bank[:9].float(), bank, 6)
-    assert rows[:, 0].tolist() == list(range(9))
-    monkeypatch.setattr(module, 'CHUNK', 4)
-    parts, again = nearest(bank[:9].float(), bank, 6)
-    assert torch.equal(whole, parts) and torch.equal(rows, again)
 
 
 def test_a_bank_is_saved_and_comes_back() -> None:
