@@ -22,6 +22,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action='store_true',
         help='train a detector and a segmenter until they know some photos, 15 minutes each',
     )
+    parser.addoption(
+        '--learn-tracking',
+        action='store_true',
+        help='train the smoke tracker whole and compare it with a correlation filter, 4 minutes',
+    )
 
 
 @pytest.fixture(scope='session')

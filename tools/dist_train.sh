@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tools/dist_train.sh CONFIG GPUS [arguments of tools/train.py]
-# Several nodes: NNODES, NODE_RANK, MASTER_ADDR and PORT as torchrun wants them. Without GPUs the
-# processes share the CPU's cores and talk through gloo.
+# One node takes a port that is free. Several: NNODES, NODE_RANK, MASTER_ADDR and PORT as torchrun
+# wants them. Without GPUs the processes share the CPU's cores and talk through gloo.
 set -euo pipefail
 if [ "${1:-}" = --help ] || [ "${1:-}" = -h ]; then sed -n '2,4s/^# \{0,1\}//p' "$0"; exit; fi
 [ $# -ge 2 ] || { echo "usage: tools/dist_train.sh CONFIG GPUS [ARGUMENTS]" >&2; exit 2; }
@@ -12,8 +12,5 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/tools/environment.sh"
 cores=$(nproc)
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((cores > GPUS ? cores / GPUS : 1))}
-exec "$PYTHON" "$root/tools/processes.py" \
-  --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" \
-  --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}" \
-  --nproc_per_node="$GPUS" \
+exec "$PYTHON" "$root/tools/processes.py" --nproc_per_node="$GPUS" \
   "$root/tools/train.py" "$CONFIG" --launcher pytorch "${@:3}"

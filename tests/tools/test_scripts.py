@@ -50,6 +50,32 @@ def test_several_processes_end_as_they_say() -> None:
     assert 'Traceback' not in result.stderr
 
 
+@pytest.mark.slow
+def test_two_launches_at_once_take_two_ports(tmp_path: Path) -> None:
+    """The first is still there when the second starts."""
+    both = tmp_path / 'meet.py'
+    both.write_text("""
+import sys, time
+from pathlib import Path
+import torch.distributed as dist
+dist.init_process_group('gloo')
+here, other = Path(sys.argv[1]), Path(sys.argv[2])
+here.touch()
+for _ in range(600):
+    if other.exists():
+        break
+    time.sleep(0.1)
+sys.exit(not other.exists())
+""")
+    launch = [sys.executable, str(TOOLS / 'processes.py'), '--nproc_per_node=1', str(both)]
+    env = {k: v for k, v in ENV.items() if k not in ('PORT', 'NNODES')}
+    names = [str(tmp_path / 'one'), str(tmp_path / 'two')]
+    runs = [
+        subprocess.Popen([*launch, *order], env=env) for order in (names, names[::-1])
+    ]  # fmt: skip
+    assert [each.wait(120) for each in runs] == [0, 0]
+
+
 def test_operations_are_those_of_the_papers() -> None:
     """ViT-B/16 at 224 px: 17.6 G (DeiT, arXiv 2012.12877, Table 5, of the backbone alone)."""
     import torch

@@ -152,6 +152,10 @@ class ArrayUnpickler(pickle._Unpickler):  # type: ignore[name-defined]
         return ALLOWED[asked]
 
 
-def read_plain_pickle(path: Path) -> Any:
-    """Raises pickle.UnpicklingError naming the global when the file asks for any other."""
-    return ArrayUnpickler(io.BytesIO(path.read_bytes())).load()
+def read_plain_pickle(path: Path, encoding: str = 'ASCII') -> Any:
+    """Raises pickle.UnpicklingError naming the global when the file asks for any other.
+
+    Args:
+        encoding: of texts that Python 2 wrote; 'latin1' where arrays are among them.
+    """
+    return ArrayUnpickler(io.BytesIO(path.read_bytes()), encoding=encoding).load()
