@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from mim_backbones.training.distributed import leave_together
 from tests.mim_backbones.training.line import trained
 from tests.mim_backbones.training.steps.test_micro_batches import PUBLISHED
 
@@ -15,3 +16,4 @@ if __name__ == '__main__':
     runner = trained(out, **changes)
     if runner.rank == 0:
         torch.save(runner.model.module.state_dict(), out / 'weights.pth')
+    leave_together()
