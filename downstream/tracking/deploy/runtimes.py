@@ -1,6 +1,7 @@
 """A graph's file, ready to run on a given number of threads of the CPU: tensors in, tensors out."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,18 @@ def _onnx(path: Path, threads: int) -> Graph:
     return run
 
 
+@cache
+def openvino_core() -> Any:
+    """The one of this process.
+
+    Each core moves the stack that signals are handled on and, when it goes, puts back what it
+    found: of two, the second would put back the freed one of the first, and the next signal (the
+    end of a child, Ctrl-C) end the process without a word.
+    """
+    return need('openvino').Core()
+
+
 def _openvino(path: Path, precision: str, threads: int) -> Graph:
-    openvino = need('openvino')
     # Left alone, OpenVINO computes in bf16 wherever the processor does so fast. Of an int8 graph
     # the hint says what the layers between the integer ones are in.
     hints: dict[str, Any] = {
@@ -58,7 +69,7 @@ def _openvino(path: Path, precision: str, threads: int) -> Graph:
         'NUM_STREAMS': 1,
         'INFERENCE_PRECISION_HINT': 'bf16' if precision == 'bf16' else 'f32',
     }
-    request = openvino.Core().compile_model(str(path), 'CPU', hints).create_infer_request()
+    request = openvino_core().compile_model(str(path), 'CPU', hints).create_infer_request()
 
     def run(inputs: Sequence[Tensor]) -> list[Tensor]:
         found = request.infer([each.numpy() for each in inputs])

@@ -26,6 +26,7 @@ from downstream.tracking.deploy.folder import (
 from downstream.tracking.deploy.graphs import Graphs, graphs_of
 from downstream.tracking.deploy.onnx_graph import BOX, KEPT, SCORE, write_int8, write_onnx
 from downstream.tracking.deploy.packages import need
+from downstream.tracking.deploy.runtimes import openvino_core
 from mim_backbones.errors import UserError
 
 # Runtime -> what its graphs can be in.
@@ -163,6 +164,6 @@ def _onnx_to_openvino(folder: Path) -> None:
     openvino = need('openvino')
     for name in ('template', 'search'):
         path = folder / f'{name}.onnx'
-        graph = openvino.Core().read_model(str(path))
+        graph = openvino_core().read_model(str(path))
         openvino.save_model(graph, str(path.with_suffix('.xml')), compress_to_fp16=False)
         path.unlink()
