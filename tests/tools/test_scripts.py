@@ -65,6 +65,7 @@ for _ in range(600):
     if other.exists():
         break
     time.sleep(0.1)
+dist.destroy_process_group()
 sys.exit(not other.exists())
 """)
     launch = [sys.executable, str(TOOLS / 'processes.py'), '--nproc_per_node=1', str(both)]
