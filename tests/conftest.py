@@ -15,7 +15,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         '--every-stock-config',
         action='store_true',
-        help='build every config of mmdet and mmseg with each backbone, not one of each folder',
+        help='read every config of mmdet and mmseg, build it with each backbone; else some of them',
     )
     parser.addoption(
         '--learn-photos',
