@@ -44,6 +44,12 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
             self.dataloader = StepLoader(self.loader, self.parts)
             self._max_iters = self._max_epochs * len(self.dataloader)
 
+    def run(self) -> Any:
+        """Train up to the last epoch; returns the model."""
+        model = super().run()
+        end_workers(self.loader)
+        return model
+
     def run_epoch(self) -> None:
         """The steps that are left of it, of the same samples."""
         self.runner.call_hook('before_train_epoch')
@@ -103,6 +109,8 @@ class ResumableIterLoop(IterBasedTrainLoop):
                 self.runner.val_loop.run()
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
+        self.dataloader_iterator = None
+        end_workers(self.loader)
         return self.runner.model
 
     def run_iter(self, data_batch: Any) -> None:
@@ -112,6 +120,15 @@ class ResumableIterLoop(IterBasedTrainLoop):
             return
         take_step(self.runner, self._iter, data_batch)
         self._iter += 1
+
+
+def end_workers(loader: DataLoader) -> None:
+    """End the persistent workers of a loader, whose memory scoring may need.
+
+    Left to the garbage collector, which may cut them off from their queues first, each would be
+    waited for in vain for five seconds.
+    """
+    vars(loader)['_iterator'] = None
 
 
 def parts_of(runner: Runner) -> int:
