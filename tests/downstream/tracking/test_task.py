@@ -22,7 +22,7 @@ TINY = {
 
 
 @pytest.mark.parametrize('name', QUICK)
-def test_a_recipe_trains_and_the_task_scores_it(name, lasot_root, tmp_path):
+def test_a_recipe_trains_and_the_task_scores_it(name, lasot_root, world, tmp_path):
     """The recipe as it is, two steps of it, with mmengine's Runner; its loop scores."""
     options = {
         'train_dataloader.batch_size': 4,
@@ -32,7 +32,7 @@ def test_a_recipe_trains_and_the_task_scores_it(name, lasot_root, tmp_path):
     }
     cfg = read_config(RECIPES[name].path, options)
     others = write_lasot(tmp_path / 'others', train=2)
-    fit_data(cfg, TrackingData(lasot_root, synthetic=others))
+    fit_data(cfg, TrackingData(lasot_root, synthetic=others, coco=world / 'coco'))
     runner = build_runner(cfg)
     runner.train()
     found = TASK.run(runner, None)
